@@ -1,1 +1,70 @@
-export {};
+export { toAskableSchema, type AskableSchema } from "./askable-schema.ts";
+export { ConfigError, describeValue, parseOptions } from "./config-error.ts";
+export type { Decision } from "./decision.ts";
+export { defineContract, type Contract, type Member } from "./define-contract.ts";
+export { FailureCode, failureCodes, type Failure } from "./failure.ts";
+export type { FeatureFlags, FlagProblem } from "./feature-flags.ts";
+export { assertFeatureName } from "./feature-name.ts";
+export {
+  gateModes,
+  gateNames,
+  indeterminatePolicies,
+  trailVerdicts,
+  type ConfigurableGateName,
+  type GateMode,
+  type GateName,
+  type OnIndeterminate,
+  type SafetyGateName,
+  type TrailEntry,
+  type Verdict,
+} from "./gate.ts";
+export type { Hold, HoldEnd, ProviderHealth } from "./hold.ts";
+export {
+  assertMeasuresSchema,
+  parseMeasures,
+  type Measures,
+  type MeasuresReport,
+  type MeasuresSchema,
+} from "./measures.ts";
+export type { AttemptRecord, Outcome, OutcomeRecord } from "./outcome.ts";
+export type { AdmissionLease, AdmissionReply, AdmissionStore } from "./ports/admission-store.ts";
+export type { Breaker, BreakerPermit, BreakerState } from "./ports/breaker.ts";
+export type {
+  BudgetAsk,
+  BudgetCaps,
+  BudgetReply,
+  BudgetReservation,
+  BudgetStore,
+  BudgetUse,
+} from "./ports/budget-store.ts";
+export type { Clock } from "./ports/clock.ts";
+export type { EventSink } from "./ports/event-sink.ts";
+export type { Confirmation, FlagSource } from "./ports/flag-source.ts";
+export type { NewId } from "./ports/ids.ts";
+export type {
+  Provider,
+  ProviderCall,
+  ProviderNotReady,
+  ProviderReply,
+} from "./ports/provider.ts";
+export { costNanoUsd, priceSchema, priceTableSchema, type Price, type PriceTable } from "./price.ts";
+export { Reason } from "./reason.ts";
+export type { Attributes, GuardRequest } from "./request.ts";
+export { switchNames, type SwitchName, type Switches } from "./switches.ts";
+export {
+  alertCodes,
+  alertEventSchema,
+  decisionEventSchema,
+  disabledNoopEventSchema,
+  eventSchema,
+  eventSchemaVersion,
+  outcomeEventSchema,
+  type AlertCode,
+  type AlertEvent,
+  type DecisionEvent,
+  type DisabledNoopEvent,
+  type OutcomeEvent,
+  type SluiceEvent,
+} from "./telemetry/events.ts";
+export { attributeNames, genAi, measureMetricPrefix, metricNames } from "./telemetry/names.ts";
+export type { Usage } from "./usage.ts";

@@ -1,0 +1,17 @@
+/** Facts that allowlist rules look at besides the subject. Only own properties are read. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** Who asks, and on whose account. */
+export interface GuardRequest {
+  /**
+   * Whom eligibility is decided for. From the application's own authentication, never from a client
+   * header. A subject that is empty, holds NUL or a lone surrogate, or exceeds 1 KiB in UTF-8 is never
+   * eligible.
+   */
+  readonly subject: string;
+  readonly attributes?: Attributes | undefined;
+  /** The batch or job run that shares caps; without it the request is its own run. */
+  readonly run?: string | undefined;
+  /** Aborted when the caller goes away. */
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,75 @@
+import { Reason, type GateMode } from "@sluice/contract";
+import { gcra, type RateLimit } from "./gcra.ts";
+
+export interface InFlightLimit {
+  readonly limit: number;
+  readonly mode: GateMode;
+}
+
+export interface AdmissionLimits {
+  readonly userInFlight: InFlightLimit | undefined;
+  readonly globalInFlight: InFlightLimit | undefined;
+  readonly messageRate: (RateLimit & { readonly mode: GateMode }) | undefined;
+}
+
+/** What is counted now. */
+export interface AdmissionCounts {
+  readonly user: number;
+  readonly global: number;
+  readonly tatMs: number;
+}
+
+export interface AdmissionVerdict {
+  readonly refused: { readonly reason: Reason; readonly retryAfterMs: number } | undefined;
+  /** Dimensions in shadow that would have refused. */
+  readonly wouldRefuse: readonly Reason[];
+  /** Whether the request takes a place in the dimension; one that a shadow would have refused does not. */
+  readonly takesUser: boolean;
+  readonly takesGlobal: boolean;
+  /** The rate's state afterwards; unchanged when refused or when a shadow would have refused. */
+  readonly tatMs: number;
+}
+
+/** Nothing tells when a place becomes free, so a caller is asked to come back in a second. */
+const inFlightRetryMs = 1000;
+const none: readonly Reason[] = [];
+
+/** Checks every dimension before any is committed; the caller commits all of them or none. */
+export function admit(
+  counts: AdmissionCounts,
+  limits: AdmissionLimits,
+  nowMs: number,
+): AdmissionVerdict {
+  let refused: AdmissionVerdict["refused"];
+  let wouldRefuse: Reason[] | undefined;
+  const refuse = (mode: GateMode, reason: Reason, retryAfterMs: number): void => {
+    if (mode === "shadow") (wouldRefuse ??= []).push(reason);
+    // The longest wait counts: an earlier try would meet the other limit.
+    else if (refused === undefined || refused.retryAfterMs < retryAfterMs) {
+      refused = { reason, retryAfterMs };
+    }
+  };
+
+  const { userInFlight, globalInFlight, messageRate } = limits;
+  const userFull = isFull(userInFlight, counts.user);
+  const globalFull = isFull(globalInFlight, counts.global);
+  if (userFull) refuse(userInFlight?.mode ?? "off", Reason.USER_IN_FLIGHT, inFlightRetryMs);
+  if (globalFull) refuse(globalInFlight?.mode ?? "off", Reason.GLOBAL_IN_FLIGHT, inFlightRetryMs);
+  let tatMs = counts.tatMs;
+  if (messageRate !== undefined && messageRate.mode !== "off") {
+    const rate = gcra(counts.tatMs, nowMs, messageRate);
+    if (rate.allowed) tatMs = rate.tatMs;
+    else refuse(messageRate.mode, Reason.MESSAGE_RATE, rate.retryAfterMs);
+  }
+  return {
+    refused,
+    wouldRefuse: wouldRefuse ?? none,
+    takesUser: !userFull,
+    takesGlobal: !globalFull,
+    tatMs: refused === undefined ? tatMs : counts.tatMs,
+  };
+}
+
+function isFull(dimension: InFlightLimit | undefined, count: number): boolean {
+  return dimension !== undefined && dimension.mode !== "off" && count >= dimension.limit;
+}
