@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-const project = (name: string, include: string[]) => ({
+const project = (name: string, include: string[], setupFiles: string[] = []) => ({
   extends: true as const,
-  test: { name, include },
+  test: { name, include, setupFiles },
 });
 
 export default defineConfig({
@@ -10,7 +10,11 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@sluice/source"] } },
   test: {
     projects: [
-      project("packages", ["packages/*/src/**/*.test.ts"]),
+      project(
+        "packages",
+        ["packages/*/src/**/*.test.ts"],
+        ["packages/testkit/src/fail-on-console.ts"],
+      ),
       project("apps", ["apps/*/src/**/*.test.ts"]),
       project("test", ["test/*/src/**/*.test.ts"]),
     ],
