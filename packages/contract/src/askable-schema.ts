@@ -89,30 +89,50 @@ export function toAskableSchema(where: string, schema: z.ZodObject): AskableSche
     unrepresentable: "any",
     override: ({ zodSchema, path }) => {
       const type = zodSchema._zod.def.type;
-      if (!askableTypes.has(type)) throw notAskable(where, path, type);
+      if (!askableTypes.has(type)) throw notAskable(where, path, `a zod ${type}`, insteadOf[type]);
+      if (type === "literal" && !isJsonLiteral(zodSchema as z.ZodLiteral)) {
+        throw notAskable(where, path, "a literal that JSON has no form for", undefined);
+      }
     },
   });
-  return strict(json) as AskableSchema;
+  return inlineRoot(strict(json) as AskableSchema);
 }
 
-function notAskable(where: string, path: readonly (string | number)[], type: string): ConfigError {
+function isJsonLiteral(literal: z.ZodLiteral): boolean {
+  return literal.def.values.every((value) => value !== undefined && typeof value !== "bigint");
+}
+
+/** A schema with an id of its own becomes a root `$ref`, which strict mode refuses. */
+function inlineRoot(json: AskableSchema): AskableSchema {
+  const { $ref, ...rest } = json;
+  if (typeof $ref !== "string") return json;
+  const definitions = (json["$defs"] ?? {}) as Readonly<Record<string, AskableSchema>>;
+  return { ...definitions[$ref.slice("#/$defs/".length)], ...rest };
+}
+
+function notAskable(
+  where: string,
+  path: readonly (string | number)[],
+  got: string,
+  instead: string | undefined,
+): ConfigError {
   return new ConfigError({
-    option: [where, ...schemaPath(path)].join("."),
-    got: `a zod ${type}`,
-    expected: insteadOf[type] ?? "a type that a model can be asked for in OpenAI's strict mode",
+    option: where + schemaPath(path),
+    got,
+    expected: instead ?? "a type that a model can be asked for in OpenAI's strict mode",
   });
 }
 
-/** `properties.slots.items.title` of JSON Schema as `slots[].title` of the value. */
-function schemaPath(path: readonly (string | number)[]): string[] {
-  const names: string[] = [];
+/** `properties.slots.items.properties.title` of JSON Schema as `.slots[].title` of the value. */
+function schemaPath(path: readonly (string | number)[]): string {
+  let names = "";
   for (let i = 0; i < path.length; i += 1) {
     const part = path[i];
     if (part === "properties") {
       i += 1;
-      names.push(String(path[i]));
+      names += `.${path[i]}`;
     } else if (part === "items") {
-      names.push("[]");
+      names += "[]";
     }
   }
   return names;

@@ -10,9 +10,10 @@ export class ConfigError extends Error {
   readonly option: string;
 
   constructor(fault: { readonly option: string; readonly got: string; readonly expected: string }) {
-    super(`${oneLine(fault.option)}: got ${oneLine(fault.got)}, expected ${oneLine(fault.expected)}`);
+    const option = oneLine(fault.option);
+    super(`${option}: got ${oneLine(fault.got)}, expected ${oneLine(fault.expected)}`);
     this.name = "ConfigError";
-    this.option = fault.option;
+    this.option = option;
   }
 
   /** True also for an error of another copy of this package. */
@@ -88,16 +89,17 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-const secretName = /(?:key|secret|password|authorization)$/i;
+/** The end of any part of an option's path: `provider.apiKey`, `headers.authorization.0`. */
+const secretName = /(?:key|secret|password|authorization|credential|(?<!per)token)(?:\.|$)/i;
 
 /** A configured value in few words, safe for one line of a log; a secret is named, never shown. */
 export function describeValue(value: unknown, option = ""): string {
   if (value === undefined) return "nothing";
   if (value === null) return "null";
-  if (secretName.test(option)) return `a ${typeof value} (not shown)`;
+  if (typeof value !== "object" && secretName.test(option)) return `a ${typeof value} (not shown)`;
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+      return oneLine(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
     case "number":
     case "boolean":
     case "bigint":

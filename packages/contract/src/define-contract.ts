@@ -43,6 +43,13 @@ export function defineContract(members: {
   readonly stub?: Member;
 }): Contract {
   const where = "defineContract";
+  if (typeof members !== "object" || members === null) {
+    throw new ConfigError({
+      option: where,
+      got: describeValue(members),
+      expected: "an object with ok, failed and, where it differs, stub",
+    });
+  }
   for (const name of Object.keys(members)) {
     if (name !== "ok" && name !== "failed" && name !== "stub") {
       throw new ConfigError({
@@ -88,8 +95,8 @@ function statusesOf(where: string, member: unknown): string[] {
       expected: "a zod object (a root union can't be asked for)",
     });
   }
-  const status = (member as z.ZodObject).shape["status"];
-  const statusDef = status?._zod.def as
+  const shape: Readonly<Record<string, z.ZodType | undefined>> = (member as z.ZodObject).shape;
+  const statusDef = shape["status"]?._zod.def as
     | { readonly type: string; readonly values?: readonly unknown[] }
     | undefined;
   const values = statusDef?.type === "literal" ? (statusDef.values ?? []) : [];

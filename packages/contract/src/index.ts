@@ -47,7 +47,13 @@ export type {
   ProviderNotReady,
   ProviderReply,
 } from "./ports/provider.ts";
-export { costNanoUsd, priceSchema, priceTableSchema, type Price, type PriceTable } from "./price.ts";
+export {
+  costNanoUsd,
+  priceSchema,
+  priceTableSchema,
+  type Price,
+  type PriceTable,
+} from "./price.ts";
 export { Reason } from "./reason.ts";
 export type { Attributes, GuardRequest } from "./request.ts";
 export { switchNames, type SwitchName, type Switches } from "./switches.ts";

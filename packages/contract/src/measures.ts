@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { ConfigError } from "./config-error.ts";
 
 /** Values that the application reports of its own work. Text is possible only as a declared enum member. */
@@ -19,6 +19,8 @@ export type MeasuresReport<M extends MeasuresSchema> = Partial<z.output<M>>;
 const fieldTypes = new Set(["number", "int", "boolean", "enum"]);
 const fieldName = /^[a-z][A-Za-z0-9_]{0,62}$/;
 const maxFields = 32;
+/** The longest text that the outcome event takes. */
+export const maxMemberLength = 64;
 
 /**
  * Refuses, at start, a declaration through which text could flow.
@@ -28,6 +30,13 @@ export function assertMeasuresSchema(where: string, schema: MeasuresSchema): voi
   const def = schema._zod.def;
   if (def.type !== "object" || def.catchall?._zod.def.type !== "never") {
     throw new ConfigError({ option: where, got: def.type, expected: "a z.strictObject" });
+  }
+  if ((def.checks ?? []).length > 0) {
+    throw new ConfigError({
+      option: where,
+      got: "a refined object",
+      expected: "refinements on its fields only, because a report may hold any part of it",
+    });
   }
   const fields = Object.entries<z.ZodType>(schema.shape);
   if (fields.length > maxFields) {
@@ -49,6 +58,14 @@ export function assertMeasuresSchema(where: string, schema: MeasuresSchema): voi
     const type = field._zod.def.type;
     if (!fieldTypes.has(type)) {
       throw new ConfigError({ option, got: type, expected: "a number, a boolean or an enum" });
+    }
+    const members = type === "enum" ? (field as z.ZodEnum).options : [];
+    if (members.some((member) => String(member).length > maxMemberLength)) {
+      throw new ConfigError({
+        option,
+        got: `a member of more than ${maxMemberLength} characters`,
+        expected: "short words: an enum's member is a label of metrics",
+      });
     }
   }
 }

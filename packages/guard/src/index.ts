@@ -1,1 +1,17 @@
-export {};
+export { createGuard, type Guard } from "./create-guard.ts";
+export type { GuardDescription } from "./describe.ts";
+export { envFlags } from "./flags/env-flags.ts";
+export { flagFile, type FlagFileOptions } from "./flags/flag-file.ts";
+export { staticFlags, type StaticFeature, type StaticFlags } from "./flags/static-flags.ts";
+export type { AllowlistMode } from "./gates/allowlist.ts";
+export type { BudgetOptions, GuardOptions } from "./guard-options.ts";
+export { toHttpOutcome, toRejection, type HttpOutcome, type Problem } from "./http-outcome.ts";
+export type { StubContext } from "./safe-path.ts";
+export { memoryAdmission, type MemoryAdmissionOptions } from "./stores/memory-admission.ts";
+export { memoryBudgets, type MemoryBudgetsOptions } from "./stores/memory-budgets.ts";
+export { opossumBreaker, type BreakerOptions } from "./stores/opossum-breaker.ts";
+export { systemClock } from "./system-clock.ts";
+export type { TripwireOptions } from "./tripwire.ts";
+// One place to import from: what a guarded application names of the contract.
+export { defineContract, ConfigError, FailureCode, Reason } from "@sluice/contract";
+export type { Decision, GuardRequest, Outcome, SluiceEvent } from "@sluice/contract";

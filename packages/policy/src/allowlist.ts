@@ -15,17 +15,18 @@ export function compileAllowlist(rules: readonly AllowlistRule[]): AllowlistMatc
   const attributeRules = rules
     .filter((rule) => typeof rule !== "string")
     .map((rule) =>
-      Object.entries(rule).map(
-        ([name, value]): [string, ReadonlySet<unknown>] => [
-          name,
-          new Set<unknown>(Array.isArray(value) ? value : [value]),
-        ],
-      ),
-    );
+      Object.entries(rule).map(([name, value]): [string, ReadonlySet<unknown>] => [
+        name,
+        new Set<unknown>(Array.isArray(value) ? value : [value]),
+      ]),
+    )
+    // Conditions that all hold because there is none would permit everybody.
+    .filter((conditions) => conditions.length > 0);
   return (subject, attributes) => {
     if (!isEligibleSubject(subject)) return false;
     if (ids.has(subject)) return true;
-    if (attributes === undefined) return false;
+    // Attributes are often a job's parsed JSON, whatever their type says.
+    if (typeof attributes !== "object" || attributes === null) return false;
     return attributeRules.some((conditions) =>
       conditions.every(
         // An inherited property is nobody's attribute.

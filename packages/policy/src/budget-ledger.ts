@@ -39,8 +39,9 @@ export function reserve(
   }
   const price = ask.price ?? free;
   if (caps.costNanoUsd !== undefined) {
-    const left =
-      caps.costNanoUsd - use.costNanoUsd - ask.inputTokens * price.inputNanoUsdPerToken;
+    // What has no known price can't be held under a cap on money.
+    if (ask.price === undefined) return { refused: Reason.BUDGET_COST };
+    const left = caps.costNanoUsd - use.costNanoUsd - ask.inputTokens * price.inputNanoUsdPerToken;
     const affordable =
       price.outputNanoUsdPerToken === 0
         ? Number.POSITIVE_INFINITY
@@ -68,15 +69,24 @@ export function add(use: BudgetUse, more: BudgetUse): BudgetUse {
   };
 }
 
-/** Replaces a reservation by real usage; without usage it stays charged whole. */
+/**
+ * Replaces a reservation by real usage; without usage it stays charged whole, and so with usage that can't
+ * be a count of tokens: one NaN would lift every cap of the run.
+ */
 export function settle(use: BudgetUse, reserved: Reserved, usage: Usage | undefined): BudgetUse {
-  if (usage === undefined) return use;
+  if (usage === undefined || !isCount(usage.inputTokens) || !isCount(usage.outputTokens)) {
+    return use;
+  }
   return {
     calls: use.calls,
     tokens: use.tokens - reserved.tokens + usage.inputTokens + usage.outputTokens,
     costNanoUsd:
       use.costNanoUsd - reserved.costNanoUsd + costNanoUsd(usage, reserved.price ?? free),
   };
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Gives a reservation back: the call never left. */

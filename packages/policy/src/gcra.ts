@@ -9,9 +9,6 @@ export type RateVerdict =
   | { readonly allowed: true; readonly tatMs: number }
   | { readonly allowed: false; readonly retryAfterMs: number };
 
-/** Rounding of fractional emission intervals must not refuse the last event of a burst. */
-const epsilonMs = 1e-6;
-
 /**
  * Generic cell rate algorithm. `tatMs` is the theoretical arrival time, 0 for a fresh limit; it is
  * clamped to what the current limit could have reached, so that raising a limit locks nobody out.
@@ -21,7 +18,9 @@ export function gcra(tatMs: number, nowMs: number, limit: RateLimit): RateVerdic
   const emissionMs = limit.perMs / limit.count;
   const toleranceMs = emissionMs * limit.burst;
   const next = Math.max(Math.min(tatMs, nowMs + toleranceMs), nowMs) + emissionMs;
-  const allowedAtMs = next - toleranceMs;
-  if (allowedAtMs <= nowMs + epsilonMs) return { allowed: true, tatMs: next };
-  return { allowed: false, retryAfterMs: allowedAtMs - nowMs };
+  const waitMs = next - toleranceMs - nowMs;
+  // Each event of a burst rounds by half a unit in the last place; that must not refuse the last of them.
+  const roundingMs = Number.EPSILON * next * (limit.burst + 1);
+  if (waitMs <= roundingMs) return { allowed: true, tatMs: next };
+  return { allowed: false, retryAfterMs: waitMs };
 }

@@ -1,4 +1,9 @@
-import { Reason, type Confirmation, type FeatureFlags, type GateName } from "@sluice/contract";
+import {
+  Reason,
+  type Confirmation,
+  type FeatureFlags,
+  type SafetyGateName,
+} from "@sluice/contract";
 
 /** Kills of this process, beside those of the flag source. */
 export interface LocalKills {
@@ -8,7 +13,7 @@ export interface LocalKills {
 
 /** Why nobody may pass now, and which gate says so. */
 export interface Shut {
-  readonly gate: Extract<GateName, "feature-flag" | "kill-switch" | "rollout">;
+  readonly gate: SafetyGateName;
   readonly reason: Reason;
   /** Disabled, killed or at 0 %: the feature is closed, and a request leaves no trace but `disabled_noop`. */
   readonly closed: boolean;
@@ -18,17 +23,13 @@ const killed: Shut = { gate: "kill-switch", reason: Reason.KILLED, closed: true 
 const tripped: Shut = { gate: "kill-switch", reason: Reason.TRIPPED, closed: true };
 const stale: Shut = { gate: "feature-flag", reason: Reason.FLAGS_STALE, closed: false };
 const off: Shut = { gate: "feature-flag", reason: Reason.FLAG_OFF, closed: true };
-const zero: Shut = { gate: "rollout", reason: Reason.NOT_IN_ROLLOUT, closed: true };
+const zero: Shut = { gate: "feature-flag", reason: Reason.NOT_IN_ROLLOUT, closed: true };
 
 /**
  * The order of truth: kill ▸ staleness ▸ enabled ▸ percent 0. Undefined when subjects may be looked at.
  * The same answer counts before the gates, before each attempt, and for calls in flight.
  */
-export function shutBy(
-  flags: FeatureFlags,
-  local: LocalKills,
-  isStale: boolean,
-): Shut | undefined {
+export function shutBy(flags: FeatureFlags, local: LocalKills, isStale: boolean): Shut | undefined {
   if (flags.killed || local.killed) return killed;
   if (local.tripped) return tripped;
   if (isStale) return stale;

@@ -29,7 +29,9 @@ export interface AdmissionStore {
   /** Milliseconds a lease lives without renewal. */
   readonly leaseMs: number;
   /** Decides. A store in memory answers at once, a remote one with a promise; neither may throw. */
-  acquire(subject: string): AdmissionReply | "unavailable" | Promise<AdmissionReply | "unavailable">;
+  acquire(
+    subject: string,
+  ): AdmissionReply | "unavailable" | Promise<AdmissionReply | "unavailable">;
   /** Dimensions with their limits and modes, for people. */
   describe(): readonly string[];
   close(): void;

@@ -46,11 +46,7 @@ export type BudgetReply =
 /** Budgets of runs. Settled plus reserved never exceeds a cap, whatever the interleaving. */
 export interface BudgetStore {
   /** Reserves on the run's budget; a request without a run is a run of its own. */
-  reserve(
-    run: string | undefined,
-    caps: BudgetCaps,
-    ask: BudgetAsk,
-  ): BudgetReply | "unavailable";
+  reserve(run: string | undefined, caps: BudgetCaps, ask: BudgetAsk): BudgetReply | "unavailable";
   use(run: string): BudgetUse;
   /** Sets what a run had used before this process; for a run that goes on after a restart. */
   restore(run: string, use: BudgetUse): void;

@@ -1,11 +1,11 @@
-/** Time and timers. Timers never keep the process alive. */
+/** Time and timers. */
 export interface Clock {
   /** Milliseconds that only count up; may stand still while the machine sleeps. */
   monotonicMs(): number;
   /** Milliseconds since the epoch; may step either way. */
   wallMs(): number;
-  /** Calls once after the delay; the returned function cancels. */
+  /** Calls once after the delay, and keeps the process alive until then; the returned function cancels. */
   after(delayMs: number, callback: () => void): () => void;
-  /** Calls at each interval; the returned function cancels. */
+  /** Calls at each interval without keeping the process alive; the returned function cancels. */
   every(intervalMs: number, callback: () => void): () => void;
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { FailureCode } from "../failure.ts";
 import { gateNames, trailVerdicts } from "../gate.ts";
+import { maxMemberLength } from "../measures.ts";
 import { Reason } from "../reason.ts";
 
 /** Raised with any change of the schemas below; a test holds them against the locked JSON Schema. */
@@ -61,7 +62,7 @@ export const outcomeEventSchema = z.strictObject({
   /** Declared by the application: numbers, booleans and members of enums. */
   measures: z.record(
     z.string().regex(/^[a-z][A-Za-z0-9_]{0,62}$/),
-    z.union([z.number(), z.boolean(), z.string().max(64)]),
+    z.union([z.number(), z.boolean(), z.string().max(maxMemberLength)]),
   ),
 });
 

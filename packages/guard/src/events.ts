@@ -1,0 +1,107 @@
+import type { AlertCode, Clock, EventSink, SluiceEvent } from "@sluice/contract";
+import { eventSchemaVersion } from "@sluice/contract";
+
+/** Events held for the next turn of the event loop; beyond it the oldest go. */
+const capacity = 10_000;
+const maxMessage = 512;
+
+export interface Alert {
+  readonly code: AlertCode;
+  readonly message: string;
+  readonly variable?: string;
+  readonly figures?: Readonly<Record<string, number>>;
+}
+
+/**
+ * Hands events to observers after the request's turn, each isolated: what they throw, return or how
+ * long they hang changes no outcome.
+ */
+export interface Events {
+  /** False when nobody listens, so that nothing need be built. */
+  readonly wanted: boolean;
+  emit(event: SluiceEvent): void;
+  alert(alert: Alert): void;
+  /** The same alert only once until {@link Events.clear} is called for the key. */
+  alertOnce(key: string, alert: Alert): void;
+  clear(key: string): void;
+  /** Delivers what is waiting. */
+  flush(): void;
+  readonly dropped: number;
+}
+
+export function createEvents(options: {
+  readonly feature: string;
+  readonly sinks: readonly EventSink[];
+  /** The application listens to nothing: alerts become process warnings, so that they are never silent. */
+  readonly alertsUnheard: boolean;
+  readonly clock: Clock;
+}): Events {
+  const { feature, sinks, alertsUnheard, clock } = options;
+  let waiting: SluiceEvent[] = [];
+  let scheduled = false;
+  let dropped = 0;
+  const raised = new Set<string>();
+
+  const deliver = (): void => {
+    scheduled = false;
+    const batch = waiting;
+    waiting = [];
+    for (const event of batch) {
+      for (const sink of sinks) observe(sink, event);
+    }
+  };
+
+  const emit = (event: SluiceEvent): void => {
+    if (sinks.length === 0) return;
+    if (waiting.length >= capacity) {
+      waiting.shift();
+      dropped += 1;
+    }
+    waiting.push(event);
+    if (!scheduled) {
+      scheduled = true;
+      setImmediate(deliver);
+    }
+  };
+
+  const alert = (raisedAlert: Alert): void => {
+    const message = raisedAlert.message.slice(0, maxMessage);
+    if (alertsUnheard) {
+      process.emitWarning(`sluice ${feature}: ${message}`, { code: `SLUICE_${raisedAlert.code}` });
+    }
+    emit({
+      v: eventSchemaVersion,
+      event: "alert",
+      at_ms: clock.wallMs(),
+      feature,
+      ...raisedAlert,
+      message,
+    });
+  };
+
+  return {
+    wanted: sinks.length > 0,
+    emit,
+    alert,
+    alertOnce(key, raisedAlert) {
+      if (raised.has(key)) return;
+      raised.add(key);
+      alert(raisedAlert);
+    },
+    clear: (key) => void raised.delete(key),
+    flush: deliver,
+    get dropped() {
+      return dropped;
+    },
+  };
+}
+
+function observe(sink: EventSink, event: SluiceEvent): void {
+  try {
+    const returned: unknown = sink(event);
+    // An async observer that rejects must not become an unhandled rejection.
+    if (returned instanceof Promise) returned.catch(() => undefined);
+  } catch {
+    // An observer never changes an outcome.
+  }
+}

@@ -1,0 +1,79 @@
+import {
+  ConfigError,
+  assertFeatureName,
+  parseOptions,
+  type FeatureFlags,
+  type FlagSource,
+} from "@sluice/contract";
+import { parseEnvFlags, parseSwitches } from "@sluice/policy";
+import { z } from "zod";
+
+const staticFeatureSchema = z.strictObject({
+  enabled: z.boolean().default(false),
+  killed: z.boolean().default(false),
+  percent: z.int().min(0).max(100).default(100),
+  allowlist: z.array(z.string()).readonly().optional(),
+  salt: z.string().optional(),
+});
+
+/** Flags of one feature in code. Unset: disabled, not killed, 100 %, no list, the feature's name as salt. */
+export type StaticFeature = Readonly<z.input<typeof staticFeatureSchema>>;
+
+export interface StaticFlags extends FlagSource {
+  /** Replaces what is given of one feature's flags; readers see it at once. */
+  set(feature: string, change: StaticFeature): void;
+}
+
+/**
+ * Flags held in memory, by feature name.
+ * @throws ConfigError naming the feature and the field.
+ */
+export function staticFlags(features: Readonly<Record<string, StaticFeature>>): StaticFlags {
+  const flags = new Map<string, FeatureFlags>();
+  const given = new Map<string, StaticFeature>();
+  const listeners = new Set<() => void>();
+  const absent = parseEnvFlags("absent", {
+    enabled: undefined,
+    kill: undefined,
+    allowlist: undefined,
+    percent: undefined,
+  });
+  const put = (feature: string, value: StaticFeature): void => {
+    assertFeatureName("staticFlags", feature);
+    const parsed = parseOptions(`staticFlags.${feature}`, staticFeatureSchema, value);
+    given.set(feature, value);
+    flags.set(feature, {
+      enabled: parsed.enabled,
+      killed: parsed.killed,
+      percent: parsed.percent,
+      allowlist: parsed.allowlist,
+      salt: parsed.salt ?? feature,
+      version: undefined,
+      problems: [],
+    });
+  };
+  if (typeof features !== "object" || features === null) {
+    throw new ConfigError({
+      option: "staticFlags",
+      got: String(features),
+      expected: "an object of features",
+    });
+  }
+  for (const [feature, value] of Object.entries(features)) put(feature, value);
+  const noSwitches = parseSwitches({});
+  return {
+    name: "static",
+    read: (feature) => flags.get(feature) ?? absent,
+    readSwitches: () => noSwitches,
+    confirmedAt: () => undefined,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => listeners.clear(),
+    set(feature, change) {
+      put(feature, { ...given.get(feature), ...change });
+      for (const listener of listeners) listener();
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import { Reason } from "@sluice/contract";
+import { allow, type Gate, type GateSetting } from "./gate.ts";
+
+/** Did the job or request opt in? Exactly `true` is a yes. */
+export function optInGate<In>(optIn: (input: In) => unknown, setting: GateSetting): Gate<In> {
+  return {
+    name: "opt-in",
+    ...setting,
+    reason: Reason.NOT_OPTED_IN,
+    detail: "asks the application",
+    check: ({ input }) =>
+      optIn(input) === true ? allow : { effect: "divert", reason: Reason.NOT_OPTED_IN },
+  };
+}

@@ -1,0 +1,221 @@
+import {
+  ConfigError,
+  assertFeatureName,
+  assertMeasuresSchema,
+  describeValue,
+  gateModes,
+  indeterminatePolicies,
+  parseOptions,
+  priceTableSchema,
+  type AdmissionStore,
+  type BudgetStore,
+  type Clock,
+  type ConfigurableGateName,
+  type Contract,
+  type EventSink,
+  type Failure,
+  type FlagSource,
+  type GateMode,
+  type MeasuresReport,
+  type MeasuresSchema,
+  type NewId,
+  type OnIndeterminate,
+  type PriceTable,
+  type Provider,
+} from "@sluice/contract";
+import type { AllowlistRule } from "@sluice/policy";
+import { z } from "zod";
+import type { AllowlistMode } from "./gates/allowlist.ts";
+import type { StubContext } from "./safe-path.ts";
+import { breakerOptionsSchema, type BreakerOptions } from "./stores/opossum-breaker.ts";
+import { tripwireOptionsSchema, type TripwireOptions } from "./tripwire.ts";
+
+/** Caps of one run. At least one of the three; each call reserves its worst case before it starts. */
+export interface BudgetOptions {
+  readonly callsPerRun?: number;
+  /** Input and output tokens together. */
+  readonly tokensPerRun?: number;
+  /** Integer nano-dollars; needs a price for the provider's model. */
+  readonly costNanoUsdPerRun?: number;
+  /** The most output tokens of one call; less where less is left. */
+  readonly maxOutputTokens: number;
+  /** The least output that is still worth a call; below it the call is not made. Default 16. */
+  readonly minOutputTokens?: number;
+  /** Default: this process's memory. One store handed to two guards makes them share runs. */
+  readonly store?: BudgetStore;
+}
+
+/** Options of `createGuard`. */
+export interface GuardOptions<
+  In,
+  Ok extends z.ZodType,
+  Failed extends z.ZodType,
+  Stub extends z.ZodType,
+  M extends MeasuresSchema,
+> {
+  /** Lower-case letters, digits and `_`; the names of its flags derive from it. */
+  readonly feature: string;
+  readonly contract: Contract<Ok, Failed, Stub>;
+  /** The FAILED value of a failure; called once for each code at start, so it must be a pure function. */
+  readonly failed: (failure: Failure) => z.input<Failed>;
+  /** The safe path. Its value is parsed on each call. */
+  readonly stub: (input: In, context: StubContext) => z.input<Stub> | Promise<z.input<Stub>>;
+  readonly provider: Provider<In>;
+  readonly flags: FlagSource;
+  /** What a failed request gets: the FAILED value, or the safe path's answer. There is no default. */
+  readonly onFailure: "failed" | "stub";
+  /** The application's own measures: numbers, booleans, enums. */
+  readonly measures?: M;
+  /** Measures of a value that parsed; for providers that report none themselves. */
+  readonly measure?: (value: z.output<Ok>, input: In) => MeasuresReport<M>;
+  /** Exactly `true` is a yes. */
+  readonly optIn?: (input: In) => boolean;
+  /** Subject ids, or rules over attributes. An empty list permits nobody. */
+  readonly allowlist?: readonly AllowlistRule[];
+  /** `require` (default): only who is listed passes. `include`: who is listed skips the percentage. */
+  readonly allowlistMode?: AllowlistMode;
+  readonly budget?: BudgetOptions;
+  readonly prices?: PriceTable;
+  readonly breaker?: BreakerOptions;
+  readonly admission?: AdmissionStore;
+  readonly tripwire?: TripwireOptions;
+  /** Mode and `onIndeterminate` of a gate; default `enforce` and `closed`. The safety gates have none. */
+  readonly gates?: Partial<
+    Record<
+      ConfigurableGateName,
+      { readonly mode?: GateMode; readonly onIndeterminate?: OnIndeterminate }
+    >
+  >;
+  /** Time limit of one attempt, the answer's body included. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Flags that were not confirmed for so long close the feature. Default 5,000. */
+  readonly maxStalenessMs?: number;
+  /** Receive every event, each isolated. Without any, alerts become process warnings. */
+  readonly sinks?: readonly EventSink[];
+  /** `false`: no spans and metrics, also where `@opentelemetry/api` is installed. */
+  readonly openTelemetry?: boolean;
+  readonly clock?: Clock;
+  readonly newId?: NewId;
+}
+
+const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === "function", {
+  error: "a function",
+});
+
+const having = (what: string, ...methods: readonly string[]) =>
+  z.custom<object>(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      methods.every((name) => typeof (value as Record<string, unknown>)[name] === "function"),
+    { error: what },
+  );
+
+const setting = z
+  .strictObject({
+    mode: z.enum(gateModes).default("enforce"),
+    onIndeterminate: z.enum(indeterminatePolicies).default("closed"),
+  })
+  .prefault({});
+
+const cap = z.int().min(0).optional();
+
+const ruleValue = z.union([z.string(), z.number(), z.boolean()]);
+const rule = z.union([
+  z.string().min(1),
+  z
+    .record(z.string(), z.union([ruleValue, z.array(ruleValue).min(1)]))
+    .refine((conditions) => Object.keys(conditions).length > 0, {
+      error: "at least one attribute: an empty rule would permit everybody",
+    }),
+]);
+
+const schema = z.strictObject({
+  feature: z.string(),
+  contract: z.custom<object>(
+    (value) => typeof value === "object" && value !== null && "askable" in value,
+    { error: "a contract made by defineContract" },
+  ),
+  failed: fn,
+  stub: fn,
+  provider: having("a provider", "generate"),
+  flags: having("a flag source", "read", "confirmedAt", "onChange"),
+  onFailure: z.enum(["failed", "stub"]),
+  measures: z
+    .custom<MeasuresSchema>((value) => value instanceof z.ZodObject, {
+      error: "a z.strictObject",
+    })
+    .optional(),
+  measure: fn.optional(),
+  optIn: fn.optional(),
+  allowlist: z.array(rule).optional(),
+  allowlistMode: z.enum(["require", "include"]).default("require"),
+  budget: z
+    .strictObject({
+      callsPerRun: cap,
+      tokensPerRun: cap,
+      costNanoUsdPerRun: cap,
+      maxOutputTokens: z.int().min(1),
+      minOutputTokens: z.int().min(1).default(16),
+      store: having("a budget store", "reserve", "use").optional(),
+    })
+    .optional(),
+  prices: priceTableSchema.optional(),
+  breaker: breakerOptionsSchema.prefault({}),
+  admission: having("an admission store", "acquire", "describe").optional(),
+  tripwire: tripwireOptionsSchema.optional(),
+  gates: z
+    .strictObject({
+      "opt-in": setting,
+      allowlist: setting,
+      rollout: setting,
+      budget: setting,
+      "circuit-breaker": setting,
+      admission: setting,
+    })
+    .prefault({}),
+  timeoutMs: z.int().min(1).max(600_000).default(30_000),
+  maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
+  sinks: z.array(fn).default([]),
+  openTelemetry: z.boolean().default(true),
+  clock: having("a clock", "monotonicMs", "wallMs", "after", "every").optional(),
+  newId: fn.optional(),
+});
+
+/** Options with their defaults; what is not plain data keeps its own types from {@link GuardOptions}. */
+export type GuardSettings = z.output<typeof schema>;
+
+/**
+ * Checks options and fills in defaults.
+ * @throws ConfigError: one line naming the option, what came and what was expected
+ */
+export function parseGuardOptions(options: unknown): GuardSettings {
+  const where = "createGuard";
+  const settings = parseOptions(where, schema, options);
+  assertFeatureName(`${where}.feature`, settings.feature);
+  if (settings.measures !== undefined) {
+    assertMeasuresSchema(`${where}.measures`, settings.measures);
+  }
+  assertBudget(settings);
+  return settings;
+}
+
+function assertBudget({ budget, prices, provider }: GuardSettings): void {
+  if (budget === undefined) return;
+  const { callsPerRun, tokensPerRun, costNanoUsdPerRun } = budget;
+  if ([callsPerRun, tokensPerRun, costNanoUsdPerRun].every((value) => value === undefined)) {
+    throw new ConfigError({
+      option: "createGuard.budget",
+      got: "no cap",
+      expected: "callsPerRun, tokensPerRun or costNanoUsdPerRun",
+    });
+  }
+  const model = (provider as Provider<never>).model;
+  if (costNanoUsdPerRun !== undefined && (model === undefined || prices?.[model] === undefined)) {
+    throw new ConfigError({
+      option: "createGuard.prices",
+      got: `no price for the model ${describeValue(model)}`,
+      expected: "one, because budget.costNanoUsdPerRun is set",
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import type { Decision, GateName, Reason, TrailEntry } from "@sluice/contract";
+import type { ChainResult } from "./chain.ts";
+import type { Work } from "./work.ts";
+
+/** A decision of one guard. Its work is private, so that a decision that is logged shows no input. */
+export class OpenDecision<In> implements Decision {
+  readonly id: string;
+  readonly feature: string;
+  readonly effect: Decision["effect"];
+  declare readonly gate?: GateName;
+  declare readonly reason?: Reason;
+  declare readonly flagVersion?: number;
+  declare readonly retryAfterMs?: number;
+  readonly trail: readonly TrailEntry[];
+  readonly closed: boolean;
+  readonly #work: Work<In>;
+
+  constructor(id: string, feature: string, result: ChainResult, work: Work<In>) {
+    this.id = id;
+    this.feature = feature;
+    this.effect = result.effect;
+    this.trail = result.trail;
+    this.closed = work.context.shut?.closed ?? false;
+    if (result.gate !== undefined) this.gate = result.gate;
+    if (result.reason !== undefined) this.reason = result.reason;
+    if (result.retryAfterMs !== undefined) this.retryAfterMs = result.retryAfterMs;
+    const version = work.context.flags?.flags.version;
+    if (version !== undefined) this.flagVersion = version;
+    this.#work = work;
+  }
+
+  static workOf<In>(decision: OpenDecision<In>): Work<In> {
+    return decision.#work;
+  }
+}

@@ -1,0 +1,73 @@
+import {
+  ConfigError,
+  failureCodes,
+  type Contract,
+  type Failure,
+  type FailureCode,
+} from "@sluice/contract";
+import type { z } from "zod";
+import type { Events } from "./events.ts";
+import type { MeasureCollector } from "./measure-collector.ts";
+
+/** What a stub is given besides its input. */
+export interface StubContext {
+  measure(report: Readonly<Record<string, number | boolean | string>>): void;
+}
+
+/** The values that need no provider. Whatever they return has been parsed under the contract. */
+export interface SafePath<In, Failed, Stub> {
+  /** The stub's value; undefined when the stub threw or its value does not parse. */
+  stub(input: In, measures: MeasureCollector): Promise<Stub | undefined>;
+  failed(code: FailureCode): Failed;
+}
+
+/**
+ * Prepares the safe path.
+ * @throws ConfigError when the FAILED value of any failure code does not parse; it names the code and
+ * the path of the schema
+ */
+export function createSafePath<In, Failed, Stub>(options: {
+  readonly contract: Contract<z.ZodType, z.ZodType<Failed>, z.ZodType<Stub>>;
+  readonly failed: (failure: Failure) => unknown;
+  readonly stub: (input: In, context: StubContext) => unknown;
+  readonly events: Events;
+}): SafePath<In, Failed, Stub> {
+  const { contract, stub, events } = options;
+  const made = new Map<FailureCode, unknown>();
+  for (const code of failureCodes) {
+    const value = options.failed({ code });
+    const parsed = contract.failed.safeParse(value);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      throw new ConfigError({
+        option: `createGuard.failed(${code})${issue?.path.map((part) => `.${String(part)}`).join("") ?? ""}`,
+        got: "a value that does not parse under the contract's failed member",
+        expected: issue?.message ?? "a FAILED value",
+      });
+    }
+    made.set(code, value);
+  }
+
+  return {
+    async stub(input, measures) {
+      try {
+        const parsed = contract.stub.safeParse(
+          await stub(input, { measure: (report) => measures.report(report) }),
+        );
+        if (parsed.success) {
+          events.clear("stub");
+          return parsed.data;
+        }
+      } catch {
+        // Told below, without the error: it may quote content.
+      }
+      events.alertOnce("stub", {
+        code: "STUB_FAILED",
+        message: "the stub threw, or its value does not parse under the contract",
+      });
+      return undefined;
+    },
+    // Parsed on each call, so that no two requests share one object.
+    failed: (code) => contract.failed.parse(made.get(code)),
+  };
+}
