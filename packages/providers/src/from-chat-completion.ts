@@ -1,0 +1,53 @@
+import { FailureCode, type ProviderReply, type Usage } from "@sluice/contract";
+
+/**
+ * A Chat Completions answer as OpenAI-compatible hosts really send it: any member may be missing, null,
+ * or of another type.
+ * Source: https://platform.openai.com/docs/api-reference/chat/object
+ */
+export function fromChatCompletion(answer: unknown): ProviderReply {
+  const completion = objectOf(answer);
+  const usage = usageOf(completion["usage"]);
+  const failed = (code: FailureCode): ProviderReply => ({
+    ok: false,
+    code,
+    dispatched: true,
+    usage,
+  });
+  const { choices } = completion;
+  if (!Array.isArray(choices)) return failed(FailureCode.PROVIDER_UNAVAILABLE);
+  const choice = objectOf(choices[0]);
+  const message = objectOf(choice["message"]);
+  const finish = choice["finish_reason"];
+  if (finish === "content_filter") return failed(FailureCode.CONTENT_FILTERED);
+  if (typeof message["refusal"] === "string" && message["refusal"] !== "") {
+    return failed(FailureCode.REFUSED);
+  }
+  if (finish === "length") return failed(FailureCode.OUTPUT_TRUNCATED);
+  const text = textOf(message["content"]);
+  if (text === undefined) return failed(FailureCode.OUTPUT_NOT_JSON);
+  return { ok: true, output: { kind: "text", text }, usage };
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** A string, or an array of parts of which the text ones count. */
+function textOf(content: unknown): string | undefined {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return undefined;
+  return content
+    .map((part) => objectOf(part)["text"])
+    .filter((text) => typeof text === "string")
+    .join("");
+}
+
+function usageOf(usage: unknown): Usage | undefined {
+  const { prompt_tokens: inputTokens, completion_tokens: outputTokens } = objectOf(usage);
+  return isCount(inputTokens) && isCount(outputTokens) ? { inputTokens, outputTokens } : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,98 @@
+import {
+  FailureCode,
+  parseOptions,
+  type AskableSchema,
+  type Provider,
+  type ProviderCall,
+  type Usage,
+} from "@sluice/contract";
+import { failureOfStatus, tokenUpperBound } from "@sluice/policy";
+import { z } from "zod";
+import { ProviderError } from "./provider-error.ts";
+
+/** What a guarded function is given besides its input. */
+export interface FunctionContext {
+  /** Aborted when the caller goes away, the time is up, or the feature is shut. */
+  readonly signal: AbortSignal;
+  readonly maxOutputTokens: number | undefined;
+  /** JSON Schema of the value that is asked for. */
+  readonly schema: AskableSchema;
+  readonly idempotencyKey: string;
+  /** Reports measures of the application's own work. */
+  measure(report: Readonly<Record<string, number | boolean | string>>): void;
+  /** Reports real token usage; without it the reservation stays charged. */
+  usage(usage: Usage): void;
+}
+
+const optionsSchema = z.strictObject({
+  name: z.string().min(1).max(128).default("function"),
+  model: z.string().min(1).max(128).optional(),
+  inputTokens: z
+    .custom<(input: never) => number>((value) => typeof value === "function", {
+      error: "a function",
+    })
+    .optional(),
+});
+
+export interface FunctionProviderOptions<In> {
+  readonly name?: string;
+  readonly model?: string;
+  /** Upper bound of the prompt's tokens. Default: the bytes of the input, or of its JSON. */
+  readonly inputTokens?: (input: In) => number;
+}
+
+/**
+ * Guards any async function. A returned string is an answer's text (JSON); anything else is its value.
+ * A throw is `PROVIDER_UNAVAILABLE`, a {@link ProviderError} its own code, and an error with an HTTP
+ * `status` that status's code.
+ */
+export function functionProvider<In>(
+  fn: (input: In, context: FunctionContext) => unknown,
+  options: FunctionProviderOptions<In> = {},
+): Provider<In> {
+  parseOptions("functionProvider", functionSchema, fn);
+  const { name, model } = parseOptions("functionProvider", optionsSchema, options);
+  const inputTokens = options.inputTokens ?? boundOfInput;
+  return {
+    name,
+    model,
+    inputTokens: (input) => inputTokens(input),
+    async generate(call: ProviderCall<In>) {
+      let usage: Usage | undefined;
+      try {
+        const value = await fn(call.input, {
+          signal: call.signal,
+          maxOutputTokens: call.maxOutputTokens,
+          schema: call.schema,
+          idempotencyKey: call.idempotencyKey,
+          measure: (report) => call.measure(report),
+          usage: (reported) => {
+            usage = reported;
+          },
+        });
+        const output =
+          typeof value === "string"
+            ? ({ kind: "text", text: value } as const)
+            : ({ kind: "value", value } as const);
+        return { ok: true, output, usage };
+      } catch (error) {
+        return { ok: false, code: codeOf(error), dispatched: true, usage };
+      }
+    },
+  };
+}
+
+const functionSchema = z.custom<object>((value) => typeof value === "function", {
+  error: "a function",
+});
+
+function boundOfInput(input: unknown): number {
+  const text = typeof input === "string" ? input : JSON.stringify(input);
+  return tokenUpperBound(text ?? "");
+}
+
+function codeOf(error: unknown): FailureCode {
+  if (ProviderError.isInstance(error)) return error.failure;
+  const status = (error as { readonly status?: unknown } | null | undefined)?.status;
+  return typeof status === "number" ? failureOfStatus(status) : FailureCode.PROVIDER_UNAVAILABLE;
+}

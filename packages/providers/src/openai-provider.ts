@@ -1,0 +1,155 @@
+import {
+  FailureCode,
+  parseOptions,
+  type AskableSchema,
+  type Provider,
+  type ProviderNotReady,
+  type ProviderReply,
+} from "@sluice/contract";
+import { tokenUpperBound } from "@sluice/policy";
+import OpenAI from "openai";
+import { z } from "zod";
+import { fromChatCompletion } from "./from-chat-completion.ts";
+import { fromOpenaiError } from "./from-openai-error.ts";
+import { openaiEnv } from "./openai-env.ts";
+
+export interface PromptMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+export interface OpenaiProviderOptions<In> {
+  readonly model: string;
+  /** The messages for an input; a string is one user message. */
+  readonly prompt: (input: In) => string | readonly PromptMessage[];
+  /** Default: `OPENAI_API_KEY`. Without a key the provider is not ready and the safe path serves. */
+  readonly apiKey?: string | undefined;
+  /** http or https. Default: `OPENAI_BASE_URL`, else OpenAI's own. */
+  readonly baseUrl?: string | undefined;
+  /** Name in decisions, records and telemetry. Default `openai`. */
+  readonly name?: string;
+  /** Upper bound of the tokens of a text; default its bytes. A tokenizer narrows what is reserved. */
+  readonly tokens?: (text: string) => number;
+}
+
+const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
+
+const optionsSchema = z.strictObject({
+  model: z.string().min(1).max(128),
+  prompt: fn,
+  apiKey: z.string().min(1).optional(),
+  baseUrl: z.url({ protocol: /^https?$/, error: "an http or https URL" }).optional(),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,63}$/, { error: "lower-case letters, digits, _ and -" })
+    .default("openai"),
+  tokens: fn.optional(),
+});
+
+/**
+ * Tokens that the wire format adds to each message and to the answer's start: 3 and 3 for OpenAI's
+ * models, doubled and rounded up for others.
+ * Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+ */
+const tokensPerMessage = 8;
+/** The longest attempt a guard allows; its own signal ends a call long before. */
+const neverMs = 600_000;
+
+/**
+ * OpenAI's Chat Completions through the official client, with structured output from the contract. It
+ * makes one call and never retries.
+ * @throws ConfigError
+ */
+export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider<In> {
+  const parsed = parseOptions("openaiProvider", optionsSchema, options);
+  const env = openaiEnv();
+  const apiKey = parsed.apiKey ?? env.apiKey;
+  const baseUrl = parsed.baseUrl ?? env.baseUrl;
+  const notReady = missing(apiKey, baseUrl);
+  const { prompt, tokens = tokenUpperBound } = options;
+  const client =
+    notReady !== undefined
+      ? undefined
+      : new OpenAI({
+          apiKey,
+          baseURL: baseUrl ?? null,
+          maxRetries: 0,
+          timeout: neverMs,
+          // Whatever OPENAI_LOG says: the client logs bodies.
+          logLevel: "off",
+        });
+  const messagesOf = (input: In): readonly PromptMessage[] => {
+    const made = prompt(input);
+    return typeof made === "string" ? [{ role: "user", content: made }] : made;
+  };
+  const schemaTokens = boundOnce(tokens);
+
+  return {
+    name: parsed.name,
+    model: parsed.model,
+    notReady: () => notReady,
+    inputTokens(input, schema) {
+      let bound = tokensPerMessage + schemaTokens(schema);
+      for (const { content } of messagesOf(input)) bound += tokensPerMessage + tokens(content);
+      return bound;
+    },
+    async generate(call): Promise<ProviderReply> {
+      if (client === undefined) {
+        return { ok: false, code: FailureCode.PROVIDER_AUTH, dispatched: false };
+      }
+      let messages: readonly PromptMessage[];
+      try {
+        messages = messagesOf(call.input);
+      } catch {
+        return { ok: false, code: FailureCode.INTERNAL, dispatched: false };
+      }
+      try {
+        const completion: unknown = await client.chat.completions.create(
+          {
+            model: parsed.model,
+            messages: messages.map(({ role, content }) => ({ role, content })),
+            response_format: {
+              type: "json_schema",
+              json_schema: { name: "answer", strict: true, schema: { ...call.schema } },
+            },
+            ...(call.maxOutputTokens === undefined
+              ? {}
+              : { max_completion_tokens: call.maxOutputTokens }),
+          },
+          {
+            signal: call.signal,
+            // The client's own option of this name sends no header.
+            headers: { "Idempotency-Key": call.idempotencyKey },
+          },
+        );
+        return fromChatCompletion(completion);
+      } catch (error) {
+        return fromOpenaiError(error);
+      }
+    },
+  };
+}
+
+/** A wrong environment never stops an application: the provider is not ready, and says why. */
+function missing(
+  apiKey: string | undefined,
+  baseUrl: string | undefined,
+): ProviderNotReady | undefined {
+  if (apiKey === undefined) return { variable: "OPENAI_API_KEY", expected: "an API key" };
+  return optionsSchema.shape.baseUrl.safeParse(baseUrl).success
+    ? undefined
+    : { variable: "OPENAI_BASE_URL", expected: "an http or https URL" };
+}
+
+/** The schema is the same object on every call, so its tokens are counted once. */
+function boundOnce(tokens: (text: string) => number): (schema: AskableSchema) => number {
+  const bounds = new WeakMap<AskableSchema, number>();
+  return (schema) => {
+    let bound = bounds.get(schema);
+    if (bound === undefined) {
+      bound = tokens(JSON.stringify(schema));
+      bounds.set(schema, bound);
+    }
+    return bound;
+  };
+}
