@@ -48,7 +48,7 @@ export const CONCERNS: readonly Concern[] = [
   {
     name: "the environment",
     uses: ["process.env", "process.loadEnvFile"],
-    places: ["packages/guard/src/flags/env-flags.ts"],
+    places: ["packages/guard/src/flags/env-flags.ts", "packages/providers/src/openai-env.ts"],
   },
   {
     name: "SQL text",
