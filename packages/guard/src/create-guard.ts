@@ -1,25 +1,22 @@
-import {
-  ConfigError,
-  describeValue,
-  type BudgetStore,
-  type BudgetUse,
-  type Clock,
-  type Decision,
-  type EventSink,
-  type GateName,
-  type GuardRequest,
-  type Hold,
-  type MeasuresSchema,
-  type NewId,
-  type Outcome,
-  type Provider,
-  type Verdict,
-  type AdmissionStore,
-  type Contract,
-  type FlagSource,
+import type {
+  BudgetStore,
+  BudgetUse,
+  Clock,
+  Decision,
+  EventSink,
+  GuardRequest,
+  Hold,
+  MeasuresSchema,
+  NewId,
+  Outcome,
+  Provider,
+  AdmissionStore,
+  Contract,
+  FlagSource,
 } from "@sluice/contract";
 import type { z } from "zod";
 import { composeGates } from "./compose-gates.ts";
+import { composeChecks, newContext, type CheckGate } from "./gate-check.ts";
 import { composeChain, type ChainResult } from "./chain.ts";
 import { describeGuard, nameOf, type GuardDescription } from "./describe.ts";
 import { decisionEvent, noopEvent, outcomeEvent } from "./event-builders.ts";
@@ -59,8 +56,8 @@ export interface Guard<In, Ok, Failed, Stub> {
   run(input: In, request: GuardRequest): Promise<Outcome<Ok, Failed, Stub>>;
   /** Gives back what a decision holds that will not be executed. */
   giveUp(decision: Decision): void;
-  /** One gate asked alone; what it holds is for the caller to release. */
-  check(gate: GateName, input: In, request: GuardRequest): Verdict | Promise<Verdict>;
+  /** One gate asked alone; what it took is for the caller to release. */
+  readonly check: CheckGate<In>;
   /** Shuts the feature in this process and aborts what is in flight. */
   kill(): void;
   /** Lifts the kill of this process; no other. */
@@ -211,6 +208,13 @@ export function createGuard<
 
   const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}'s release`);
 
+  const check = composeChecks(
+    gates,
+    () => safety.current(),
+    (gate) => onThrow(`the gate ${gate}`),
+    onHoldThrow,
+  );
+
   const toDecision = (context: GateContext<In>, result: ChainResult): OpenDecision<In> => {
     const work = new Work(context, clock.monotonicMs(), onHoldThrow);
     const decision = new OpenDecision(newId(), feature, result, work);
@@ -226,7 +230,7 @@ export function createGuard<
     input: In,
     request: GuardRequest,
   ): OpenDecision<In> | Promise<OpenDecision<In>> => {
-    const context = contextOf(input, request);
+    const context = newContext(input, request);
     const result = chain(context);
     return result instanceof Promise
       ? result.then((late) => toDecision(context, late))
@@ -259,19 +263,7 @@ export function createGuard<
       return executeOpen(decision instanceof Promise ? await decision : decision);
     },
     giveUp: (decision) => giveUpWork(OpenDecision.workOf(mine(decision))),
-    check(name, input, request) {
-      const gate = gates.find((candidate) => candidate.name === name);
-      if (gate === undefined) {
-        throw new ConfigError({
-          option: "guard.check",
-          got: describeValue(name),
-          expected: `a gate that is configured: ${gates.map((one) => one.name).join(", ")}`,
-        });
-      }
-      const context = contextOf(input, request);
-      context.flags = safety.current();
-      return gate.check(context);
-    },
+    check,
     kill() {
       safety.kill();
       inFlight.check();
@@ -294,18 +286,5 @@ export function createGuard<
       breaker?.close();
       events.flush();
     },
-  };
-}
-
-function contextOf<In>(input: In, request: GuardRequest): GateContext<In> {
-  return {
-    input,
-    request,
-    flags: undefined,
-    shut: undefined,
-    included: false,
-    holds: [],
-    reservation: undefined,
-    permit: undefined,
   };
 }

@@ -1,4 +1,5 @@
 export { createGuard, type Guard } from "./create-guard.ts";
+export type { GateCheck } from "./gate-check.ts";
 export type { GuardDescription } from "./describe.ts";
 export { envFlags } from "./flags/env-flags.ts";
 export { flagFile, type FlagFileOptions } from "./flags/flag-file.ts";
@@ -6,6 +7,7 @@ export { staticFlags, type StaticFeature, type StaticFlags } from "./flags/stati
 export type { AllowlistMode } from "./gates/allowlist.ts";
 export type { BudgetOptions, GuardOptions } from "./guard-options.ts";
 export { toHttpOutcome, toRejection, type HttpOutcome, type Problem } from "./http-outcome.ts";
+export { toInputProblem, type InputFault } from "./input-problem.ts";
 export type { StubContext } from "./safe-path.ts";
 export { memoryAdmission, type MemoryAdmissionOptions } from "./stores/memory-admission.ts";
 export { memoryBudgets, type MemoryBudgetsOptions } from "./stores/memory-budgets.ts";

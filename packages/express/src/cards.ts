@@ -1,0 +1,104 @@
+import {
+  parseOptions,
+  type Attributes,
+  type GateName,
+  type HoldEnd,
+  type Usage,
+} from "@sluice/contract";
+import { toRejection, type GateCheck, type Guard } from "@sluice/guard";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
+import { z } from "zod";
+
+export interface CardOptions<In> {
+  readonly subject: (req: Request) => string;
+  /** What a diverted request gets. */
+  readonly safePath: RequestHandler;
+  /** What the guard's own functions look at. Default: the parsed body. */
+  readonly input?: (req: Request) => In;
+  readonly attributes?: (req: Request) => Attributes;
+  readonly run?: (req: Request) => string | undefined;
+}
+
+type AnyGuard<In> = Guard<In, unknown, unknown, unknown>;
+
+const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
+
+const optionsSchema = z.strictObject({
+  subject: fn,
+  safePath: fn,
+  input: fn.optional(),
+  attributes: fn.optional(),
+  run: fn.optional(),
+});
+
+const usages = new WeakMap<Response, Usage>();
+
+/** Tells the `budget()` card what the handler's model call really used. */
+export function reportUsage(res: Response, usage: Usage): void {
+  usages.set(res, usage);
+}
+
+/** Passes while the feature is enabled, by flags fresh enough to trust. */
+export const featureFlag = card("feature-flag");
+/** Passes while no kill is engaged. */
+export const killSwitch = card("kill-switch");
+/** Passes subjects that the guard's allowlist permits. */
+export const allowlist = card("allowlist");
+/** Passes while the run has budget; settles by {@link reportUsage} when the response has ended. */
+export const budget = card("budget");
+/** Passes while the provider's circuit has a permit; a 5xx response counts as a failure. */
+export const circuitBreaker = card("circuit-breaker");
+
+/** One gate of a guard as a middleware of its own, sharing the guard's state. */
+function card(name: GateName) {
+  return <In>(guard: AnyGuard<In>, options: CardOptions<In>): RequestHandler => {
+    parseOptions(name, optionsSchema, options);
+    return (req, res, next) => pass(guard, name, options, req, res, next);
+  };
+}
+
+async function pass<In>(
+  guard: AnyGuard<In>,
+  name: GateName,
+  options: CardOptions<In>,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+): Promise<void> {
+  const input = options.input === undefined ? (req.body as In) : options.input(req);
+  const check = await guard.check(name, input, {
+    subject: options.subject(req),
+    attributes: options.attributes?.(req),
+    run: options.run?.(req),
+  });
+  if (check.effect === "allow") {
+    releaseAtEnd(res, check);
+    next();
+    return;
+  }
+  if (check.effect === "divert") {
+    await options.safePath(req, res, next);
+    return;
+  }
+  const rejection = toRejection(check.reason ?? "STORE_UNAVAILABLE", check.retryAfterMs ?? 0);
+  res
+    .status(rejection.status)
+    .set(rejection.headers)
+    .type(rejection.contentType)
+    .send(JSON.stringify(rejection.body));
+}
+
+function releaseAtEnd(res: Response, check: GateCheck): void {
+  // A response that was over before now gives no event.
+  if (res.closed) {
+    check.release({ how: "void" });
+    return;
+  }
+  res.once("close", () => check.release(endOf(res)));
+}
+
+function endOf(res: Response): HoldEnd {
+  const usage = usages.get(res);
+  if (!res.writableFinished) return { how: "settle", usage, health: "neutral" };
+  return { how: "settle", usage, health: res.statusCode >= 500 ? "failure" : "success" };
+}

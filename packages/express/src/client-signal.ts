@@ -1,0 +1,11 @@
+import type { Response } from "express";
+
+/** Aborts when the client goes away before the answer is complete. */
+export function clientSignal(res: Response): AbortSignal {
+  const controller = new AbortController();
+  if (res.destroyed) controller.abort();
+  res.once("close", () => {
+    if (!res.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}

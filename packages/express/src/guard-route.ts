@@ -1,0 +1,104 @@
+import { parseOptions, type Attributes, type Outcome } from "@sluice/contract";
+import { toHttpOutcome, toInputProblem, type Guard, type Problem } from "@sluice/guard";
+import type { Request, RequestHandler, Response } from "express";
+import { z } from "zod";
+import { clientSignal } from "./client-signal.ts";
+import { jsonBodyReader } from "./read-json-body.ts";
+
+export interface GuardRouteOptions<In, Ok, Failed, Stub> {
+  /** Whom eligibility is decided for: from the application's own authentication, not from a client header. */
+  readonly subject: (req: Request) => string;
+  /** What the body must be. */
+  readonly input: z.ZodType<In>;
+  readonly attributes?: (req: Request, input: In) => Attributes;
+  readonly run?: (req: Request, input: In) => string | undefined;
+  /** Default 100 KiB. An earlier body parser's own limit comes first. */
+  readonly bodyLimitBytes?: number;
+  /** `sluice-path` and `sluice-decision`. Default true. */
+  readonly headers?: boolean;
+  /** Sees each outcome; what it throws is ignored. */
+  readonly onOutcome?: (outcome: Outcome<Ok, Failed, Stub>, req: Request) => void;
+}
+
+const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
+
+const optionsSchema = z.strictObject({
+  subject: fn,
+  input: z.custom<object>((value) => value instanceof z.ZodType, { error: "a zod schema" }),
+  attributes: fn.optional(),
+  run: fn.optional(),
+  bodyLimitBytes: z
+    .int()
+    .min(1)
+    .default(100 * 1024),
+  headers: z.boolean().default(true),
+  onOutcome: fn.optional(),
+});
+
+/**
+ * A route behind a guard. A body that is not JSON, too large or not of the expected form is answered
+ * with problem details that hold no value of it; a client that goes away aborts the upstream call.
+ * @throws ConfigError
+ */
+export function guardRoute<In, Ok, Failed, Stub>(
+  guard: Guard<In, Ok, Failed, Stub>,
+  options: GuardRouteOptions<In, Ok, Failed, Stub>,
+): RequestHandler {
+  const { bodyLimitBytes, headers } = parseOptions("guardRoute", optionsSchema, options);
+  const readBody = jsonBodyReader(bodyLimitBytes);
+
+  const answer = async (req: Request, res: Response): Promise<void> => {
+    const reading = await readBody(req, res);
+    if (reading.kind === "gone") return;
+    if (reading.kind === "problem") {
+      sendProblem(res, reading.problem);
+      return;
+    }
+    const parsed = options.input.safeParse(reading.body);
+    if (!parsed.success) {
+      sendProblem(res, toInputProblem(options.input, parsed.error));
+      return;
+    }
+    const input = parsed.data;
+    const outcome = await guard.run(input, {
+      subject: options.subject(req),
+      attributes: options.attributes?.(req, input),
+      run: options.run?.(req, input),
+      signal: clientSignal(res),
+    });
+    observe(options.onOutcome, outcome, req);
+    if (res.destroyed || res.headersSent) return;
+    send(res, outcome, headers);
+  };
+
+  // Only the application's own `subject`, `attributes` and `run` can throw; Express takes the rejection.
+  return answer;
+}
+
+function send(res: Response, outcome: Outcome<unknown, unknown, unknown>, headers: boolean): void {
+  const http = toHttpOutcome(outcome);
+  res.status(http.status).set(http.headers);
+  if (headers) {
+    res.set("sluice-decision", outcome.decision.id);
+    if (outcome.path !== "none") res.set("sluice-path", outcome.path);
+  }
+  res.type(http.contentType).send(JSON.stringify(http.body));
+}
+
+/** Answers with problem details. Source: RFC 9457. */
+export function sendProblem(res: Response, problem: Problem): void {
+  if (res.destroyed || res.headersSent) return;
+  res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+}
+
+function observe<Ok, Failed, Stub>(
+  onOutcome: GuardRouteOptions<never, Ok, Failed, Stub>["onOutcome"],
+  outcome: Outcome<Ok, Failed, Stub>,
+  req: Request,
+): void {
+  try {
+    onOutcome?.(outcome, req);
+  } catch {
+    // An observer never changes an outcome.
+  }
+}

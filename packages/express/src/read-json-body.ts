@@ -1,0 +1,50 @@
+import express, { type Request, type Response } from "express";
+import type { Problem } from "@sluice/guard";
+
+export type BodyReading =
+  | { readonly kind: "body"; readonly body: unknown }
+  | { readonly kind: "problem"; readonly problem: Problem }
+  /** The client went away while sending. */
+  | { readonly kind: "gone" };
+
+export type ReadJsonBody = (req: Request, res: Response) => Promise<BodyReading>;
+
+const jsonTypes = ["application/json", "application/*+json"];
+
+/** Reads a JSON body, or takes the one that an earlier body parser has read. */
+export function jsonBodyReader(limitBytes: number): ReadJsonBody {
+  const parse = express.json({ limit: limitBytes, type: jsonTypes, strict: true });
+  return (req, res) => {
+    // Asked before the parser, which leaves another type unread without a word.
+    if (req.is(jsonTypes) === false) return Promise.resolve(refused(415, wrongType));
+    const read: unknown = req.body;
+    if (read !== undefined) return Promise.resolve({ kind: "body", body: read });
+    const { promise, resolve } = Promise.withResolvers<BodyReading>();
+    parse(req, res, (error: unknown) => {
+      resolve(error === undefined ? { kind: "body", body: req.body } : toReading(error));
+    });
+    return promise;
+  };
+}
+
+const wrongType = "The request body must be application/json";
+
+function refused(status: number, title: string): BodyReading {
+  return { kind: "problem", problem: { type: "about:blank", title, status } };
+}
+
+/** body-parser's error types. Source: https://github.com/expressjs/body-parser#errors */
+function toReading(error: unknown): BodyReading {
+  const { type } = error as { readonly type?: unknown };
+  switch (type) {
+    case "entity.too.large":
+      return refused(413, "The request body is too large");
+    case "encoding.unsupported":
+    case "charset.unsupported":
+      return refused(415, "The request body's encoding is not supported");
+    case "request.aborted":
+      return { kind: "gone" };
+    default:
+      return refused(400, "The request body is not JSON");
+  }
+}
