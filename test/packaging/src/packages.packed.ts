@@ -1,0 +1,73 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkContents } from "./check-contents.ts";
+import { packPackages } from "./pack-packages.ts";
+import { listPublishedPackages } from "./published-packages.ts";
+import { runAttw } from "./run-attw.ts";
+import { runCommand, runOrThrow } from "./run-command.ts";
+import { unpackTarball } from "./unpack-tarball.ts";
+
+const CONSUMER_OPTIONS = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024"];
+
+const packages = listPublishedPackages();
+const folder = await mkdtemp(join(tmpdir(), "sluice-packed-"));
+
+beforeAll(async () => {
+  await packPackages(packages, folder);
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+describe.each(packages)("$name", ({ tarball }) => {
+  test("passes publint", async () => {
+    const { exitCode, output } = await runCommand("publint", ["--strict", tarball], folder);
+    expect(exitCode, output).toBe(0);
+  });
+
+  test("gives its types to every ESM resolver", async () => {
+    const { exitCode, output } = await runAttw(tarball, folder);
+    expect(exitCode, output).toBe(0);
+  });
+
+  test("holds what it should and nothing else", async () => {
+    expect(checkContents(await unpackTarball(join(folder, tarball), folder))).toEqual([]);
+  });
+});
+
+describe("installed fresh", () => {
+  beforeAll(async () => {
+    await writeFile(join(folder, "package.json"), `{ "private": true, "type": "module" }`);
+    const tarballs = packages.map(({ tarball }) => `./${tarball}`);
+    // Types that TypeScript users of Node and Express have.
+    const types = ["@types/node@24", "@types/express@5"];
+    await runOrThrow("npm", ["install", "--no-audit", "--no-fund", ...tarballs, ...types], folder);
+  });
+
+  test.each(packages.flatMap(({ specifiers }) => specifiers))(
+    "%s can be imported by plain Node",
+    async (specifier) => {
+      const program = `console.log(Object.keys(await import("${specifier}")).length > 0)`;
+      const { output } = await runCommand("node", ["--input-type=module", "-e", program], folder);
+      expect(output).toBe("true\n");
+    },
+  );
+
+  test("the types need nothing that is not installed with them", async () => {
+    const imports = packages.flatMap(({ specifiers }) => specifiers).map((it) => `import "${it}";`);
+    await writeFile(join(folder, "consumer.ts"), imports.join("\n"));
+    const { output } = await runCommand("tsc", [...CONSUMER_OPTIONS, "consumer.ts"], folder);
+    // What other libraries get wrong in their types is theirs.
+    const ours = output.split("\n").filter((line) => /consumer\.ts|@sluice/.test(line));
+    expect(ours).toEqual([]);
+  });
+
+  test("a package that is not there cannot be imported", async () => {
+    const program = `await import("@sluice/nowhere")`;
+    const { exitCode } = await runCommand("node", ["--input-type=module", "-e", program], folder);
+    expect(exitCode).toBe(1);
+  });
+});
