@@ -1,1 +1,94 @@
-export {};
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ConfigError, type SluiceEvent } from "@sluice/contract";
+import { flagFile } from "@sluice/guard";
+import { parseAppEnv } from "./app-env.ts";
+import { chatGuard } from "./chat-guard.ts";
+import { createApp } from "./create-app.ts";
+import { startLocalUpstream } from "./local-upstream.ts";
+
+/** How long open answers may take to finish after SIGTERM. */
+const drainMs = 5000;
+
+async function main(): Promise<void> {
+  const env = parseAppEnv(process.env);
+  const local = env.OPENAI_API_KEY === undefined ? await startLocalUpstream() : undefined;
+  if (local !== undefined) {
+    console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
+  }
+  const flags = flagFile(env.SLUICE_FLAGS_FILE);
+  const guard = chatGuard({
+    flags,
+    model: env.OPENAI_MODEL,
+    timeoutMs: env.CHAT_AI_TIMEOUT_MS,
+    apiKey: local === undefined ? env.OPENAI_API_KEY : "local",
+    baseUrl: local === undefined ? env.OPENAI_BASE_URL : local.baseUrl,
+    sinks: [printAlert],
+  });
+  flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems));
+
+  const app = createApp({
+    guard,
+    flags,
+    flagsFile: env.SLUICE_FLAGS_FILE,
+    upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
+  });
+  const server = createServer(app);
+  server.listen(env.PORT, env.HOST, () => {
+    const { port } = server.address() as AddressInfo;
+    console.log(`chat-express listens on http://${env.HOST}:${port}`);
+  });
+  server.on("error", (error) => {
+    console.error(`chat-express: ${error.message}`);
+    process.exitCode = 1;
+    void local?.stop();
+    guard.close();
+    flags.close();
+  });
+
+  const stop = (): void => {
+    server.close(() => {
+      guard.close();
+      flags.close();
+      void local?.stop();
+    });
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), drainMs).unref();
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+}
+
+function printAlert(event: SluiceEvent): void {
+  if (event.event === "alert") console.error(JSON.stringify(event));
+}
+
+/** Tells of each malformed switch once for as long as it stays malformed. */
+function switchProblemPrinter(
+  read: () => readonly {
+    readonly variable: string;
+    readonly expected: string;
+    readonly readAs: string;
+  }[],
+): () => void {
+  let told = new Set<string>();
+  const print = (): void => {
+    const problems = read();
+    for (const { variable, expected, readAs } of problems) {
+      if (!told.has(variable)) {
+        console.error(`${variable} is malformed: expected ${expected}; it is read as ${readAs}`);
+      }
+    }
+    told = new Set(problems.map(({ variable }) => variable));
+  };
+  print();
+  return print;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!ConfigError.isInstance(error)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

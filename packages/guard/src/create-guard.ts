@@ -23,7 +23,7 @@ import { decisionEvent, noopEvent, outcomeEvent } from "./event-builders.ts";
 import { createEvents } from "./events.ts";
 import { execute, type Executor } from "./execute.ts";
 import type { GateContext } from "./gates/gate.ts";
-import { parseGuardOptions, type GuardOptions } from "./guard-options.ts";
+import { parseGuardOptions, type GuardOptions, type Value } from "./guard-options.ts";
 import { randomIds } from "./ids.ts";
 import { releaseHolds } from "./holds.ts";
 import { createInFlight } from "./in-flight.ts";
@@ -90,9 +90,11 @@ export function createGuard<
   Ok extends z.ZodType,
   Failed extends z.ZodType,
   Stub extends z.ZodType,
-  M extends MeasuresSchema = MeasuresSchema,
+  M extends MeasuresSchema,
+  const FailedValue extends Value<Failed>,
+  const StubValue extends Value<Stub>,
 >(
-  options: GuardOptions<In, Ok, Failed, Stub, M>,
+  options: GuardOptions<In, Ok, Failed, Stub, M, FailedValue, StubValue>,
 ): Guard<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {
   const settings = parseGuardOptions(options);
   // What is not plain data was checked above for its methods, and keeps the types it was given with.

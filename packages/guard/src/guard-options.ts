@@ -45,21 +45,35 @@ export interface BudgetOptions {
   readonly store?: BudgetStore;
 }
 
-/** Options of `createGuard`. */
+/** What a function of the application may return for a schema; it is parsed, never written to. */
+export type Value<S extends z.ZodType> = DeepReadonly<z.input<S>>;
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+/**
+ * Options of `createGuard`. The values' own types are inferred, so that a literal such as
+ * `status: "FAILED"` needs no `as const`.
+ */
 export interface GuardOptions<
   In,
   Ok extends z.ZodType,
   Failed extends z.ZodType,
   Stub extends z.ZodType,
   M extends MeasuresSchema,
+  FailedValue extends Value<Failed> = Value<Failed>,
+  StubValue extends Value<Stub> = Value<Stub>,
 > {
   /** Lower-case letters, digits and `_`; the names of its flags derive from it. */
   readonly feature: string;
   readonly contract: Contract<Ok, Failed, Stub>;
   /** The FAILED value of a failure; called once for each code at start, so it must be a pure function. */
-  readonly failed: (failure: Failure) => z.input<Failed>;
+  readonly failed: (failure: Failure) => FailedValue;
   /** The safe path. Its value is parsed on each call. */
-  readonly stub: (input: In, context: StubContext) => z.input<Stub> | Promise<z.input<Stub>>;
+  readonly stub: (input: In, context: StubContext) => StubValue | Promise<StubValue>;
   readonly provider: Provider<In>;
   readonly flags: FlagSource;
   /** What a failed request gets: the FAILED value, or the safe path's answer. There is no default. */

@@ -1,0 +1,34 @@
+import { fileURLToPath } from "node:url";
+import { parseOptions } from "@sluice/contract";
+import { z } from "zod";
+
+const wholeNumber = (min: number, max: number, byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, { error: `a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .default(byDefault);
+
+const shippedFlags = fileURLToPath(new URL("../flags.env", import.meta.url));
+
+const schema = z.object({
+  PORT: wholeNumber(0, 65_535, 3000),
+  /** The demo has no sign-in, so only this machine may reach it unless told otherwise. */
+  HOST: z.string().min(1).default("127.0.0.1"),
+  SLUICE_FLAGS_FILE: z.string().min(1).default(shippedFlags),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: z.string().optional(),
+  OPENAI_MODEL: z.string().min(1).default("gpt-4o-mini"),
+  /** Time limit of one model call. */
+  CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
+});
+
+export type AppEnv = z.output<typeof schema>;
+
+/** @throws ConfigError: one line naming the variable, what came and what was expected */
+export function parseAppEnv(env: Readonly<Record<string, string | undefined>>): AppEnv {
+  // An empty variable is an unset one, as in most process managers.
+  const given = Object.entries(env).filter(([, value]) => value !== "");
+  return parseOptions("environment", schema, Object.fromEntries(given));
+}

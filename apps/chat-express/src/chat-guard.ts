@@ -1,0 +1,55 @@
+import type { EventSink, FlagSource } from "@sluice/contract";
+import { createGuard, memoryAdmission, type Guard } from "@sluice/guard";
+import { openaiProvider } from "@sluice/providers";
+import type { z } from "zod";
+import { chatContract, type ChatRequest } from "./chat-contract.ts";
+import { legacyReply } from "./legacy-chat.ts";
+
+export type ChatGuard = Guard<
+  ChatRequest,
+  z.output<typeof chatContract.ok>,
+  z.output<typeof chatContract.failed>,
+  z.output<typeof chatContract.stub>
+>;
+
+export interface ChatGuardOptions {
+  readonly flags: FlagSource;
+  readonly model: string;
+  readonly timeoutMs: number;
+  readonly apiKey: string | undefined;
+  readonly baseUrl: string | undefined;
+  readonly sinks: readonly EventSink[];
+}
+
+const instructions =
+  "You are the help desk of a small shop. Answer in plain text, in a few sentences.";
+
+export function chatGuard(options: ChatGuardOptions): ChatGuard {
+  const { flags, model, timeoutMs, apiKey, baseUrl, sinks } = options;
+  return createGuard({
+    feature: "chat_ai",
+    contract: chatContract,
+    failed: ({ code }) => ({ status: "FAILED", code }),
+    stub: (chat: ChatRequest) => ({ status: "STUB", reply: legacyReply(chat) }),
+    provider: openaiProvider({
+      model,
+      apiKey,
+      baseUrl,
+      prompt: ({ messages }: ChatRequest) => [
+        { role: "system", content: instructions },
+        ...messages,
+      ],
+    }),
+    flags,
+    budget: { callsPerRun: 1, tokensPerRun: 2_000_000, maxOutputTokens: 800 },
+    // What it would refuse is recorded; to refuse it, set the modes to "enforce".
+    admission: memoryAdmission({
+      userInFlight: { limit: 4, mode: "shadow" },
+      globalInFlight: { limit: 200, mode: "shadow" },
+      messageRate: { count: 600, perMs: 60_000, burst: 120, mode: "shadow" },
+    }),
+    timeoutMs,
+    onFailure: "failed",
+    sinks,
+  });
+}

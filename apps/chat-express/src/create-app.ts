@@ -1,0 +1,49 @@
+import { fileURLToPath } from "node:url";
+import type { FlagSource } from "@sluice/contract";
+import { guardRoute } from "@sluice/express";
+import express, { type Express } from "express";
+import { chatRequestSchema } from "./chat-contract.ts";
+import type { ChatGuard } from "./chat-guard.ts";
+import { legacyChat } from "./legacy-chat.ts";
+import { operatorRoutes } from "./operator-routes.ts";
+import { recentOutcomes } from "./recent-outcomes.ts";
+import { visitors } from "./visitor.ts";
+
+export interface AppOptions {
+  readonly guard: ChatGuard;
+  readonly flags: FlagSource;
+  readonly flagsFile: string;
+  /** For the page: which model answers. */
+  readonly upstream: string;
+}
+
+const page = fileURLToPath(new URL("../public", import.meta.url));
+
+export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Express {
+  const app = express().disable("x-powered-by");
+  const legacy = legacyChat();
+  const outcomes = recentOutcomes();
+  const { greet, subjectOf } = visitors();
+  const guarded = guardRoute(guard, {
+    subject: subjectOf,
+    input: chatRequestSchema,
+    bodyLimitBytes: 1024 * 1024,
+    onOutcome: (outcome) => outcomes.note(outcome),
+  });
+
+  app.post("/api/chat", (req, res, next) => {
+    const { switches } = flags.readSwitches();
+    const authoritative = switches.FF_CHAT_GATEWAY_ENABLED && !switches.FF_CHAT_GATEWAY_SHADOW;
+    return (authoritative ? guarded : legacy)(req, res, next);
+  });
+  app.use("/api", operatorRoutes({ guard, flags, flagsFile, outcomes, upstream }));
+  app.get("/healthz", (_req, res) => {
+    res.json({ status: "ok" });
+  });
+  app.use((_req, res, next) => {
+    res.set("content-security-policy", "default-src 'self'");
+    next();
+  });
+  app.use(greet, express.static(page));
+  return app;
+}

@@ -1,0 +1,31 @@
+import express, { type Router } from "express";
+import type { ChatRequest } from "./chat-contract.ts";
+
+/** The answers that the product gave before there was a model. */
+const topics: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:price|cost|pay|refund)\b/i, "Prices and refunds are on the page “Billing”."],
+  [/\b(?:password|login|sign in)\b/i, "You can reset your password on the sign-in page."],
+  [/\b(?:hello|hi|hey)\b/i, "Hello! Ask about billing or your account."],
+];
+
+const otherwise =
+  "I can help with billing and accounts. A person answers within a day: support desk.";
+
+export function legacyReply({ messages }: ChatRequest): string {
+  const asked = messages.findLast((message) => message.role === "user")?.content ?? "";
+  return topics.find(([topic]) => topic.test(asked))?.[1] ?? otherwise;
+}
+
+/** `/api/chat` as it was: it knows nothing of Sluice. */
+export function legacyChat(): Router {
+  const router = express.Router();
+  router.use(express.json({ limit: "1mb" }), (req, res) => {
+    const body = req.body as Partial<ChatRequest> | undefined;
+    if (!Array.isArray(body?.messages)) {
+      res.status(400).json({ error: "messages must be an array" });
+      return;
+    }
+    res.json({ status: "OK", reply: legacyReply({ messages: body.messages }) });
+  });
+  return router;
+}

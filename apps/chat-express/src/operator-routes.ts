@@ -1,0 +1,66 @@
+import type { FlagSource } from "@sluice/contract";
+import express, { type RequestHandler, type Router } from "express";
+import type { ChatGuard } from "./chat-guard.ts";
+import { writeKill } from "./kill-file.ts";
+import type { RecentOutcomes } from "./recent-outcomes.ts";
+
+export interface OperatorRoutesOptions {
+  readonly guard: ChatGuard;
+  readonly flags: FlagSource;
+  readonly flagsFile: string;
+  readonly outcomes: RecentOutcomes;
+  readonly upstream: string;
+}
+
+/** What the page asks and does besides chatting. */
+export function operatorRoutes(options: OperatorRoutesOptions): Router {
+  const { guard, flags, flagsFile, outcomes, upstream } = options;
+  const router = express.Router();
+
+  router.get("/state", (_req, res) => {
+    const { shut, percent, breaker, flagProblems, providerNotReady } = guard.describe();
+    const { switches } = flags.readSwitches();
+    res.json({
+      gateway: switches.FF_CHAT_GATEWAY_ENABLED && !switches.FF_CHAT_GATEWAY_SHADOW,
+      shut: shut?.reason ?? null,
+      percent,
+      breaker,
+      upstream,
+      problems: [
+        ...flagProblems.map(
+          ({ variable, readAs }) => `${variable} is malformed, read as ${readAs}`,
+        ),
+        ...(providerNotReady === undefined ? [] : [providerNotReady]),
+      ],
+      outcomes: outcomes.counts(),
+      inFlight: guard.inFlight,
+    });
+  });
+
+  router.get("/decisions/:id", (req, res) => {
+    const note = outcomes.find(req.params.id);
+    if (note === undefined) res.status(404).json({ error: "unknown decision" });
+    else res.json(note);
+  });
+
+  router.post("/kill", fromThisPage, async (_req, res) => {
+    // This process first: it must not wait for a disk.
+    guard.kill();
+    await writeKill(flagsFile, true);
+    res.json({ killed: true });
+  });
+
+  router.post("/restore", fromThisPage, async (_req, res) => {
+    await writeKill(flagsFile, false);
+    guard.restore();
+    res.json({ killed: false });
+  });
+  return router;
+}
+
+/** Another site's page must not press the buttons for a person who has this one open. */
+const fromThisPage: RequestHandler = (req, res, next) => {
+  const site = req.get("sec-fetch-site");
+  if (site === undefined || site === "same-origin" || site === "none") next();
+  else res.status(403).json({ error: "only from this page" });
+};
