@@ -2,13 +2,13 @@ import { type Concern, UNBOUND } from "./concerns.ts";
 import { findTexts } from "./find-texts.ts";
 import { findUses } from "./find-uses.ts";
 import { type ParsedSource, parseSource } from "./parse-source.ts";
-import { isSource, isTest, type SourceTree } from "./source-tree.ts";
+import { isSource, isUnpublished, type SourceTree } from "./source-tree.ts";
 import type { Violation } from "./violation.ts";
 
 /** What belongs in one place and was found in another. */
 export function checkConcerns(tree: SourceTree, concerns: readonly Concern[]): Violation[] {
   return [...tree]
-    .filter(([path]) => isSource(path) && !isTest(path) && !isIn(path, UNBOUND))
+    .filter(([path]) => isSource(path) && !isUnpublished(path) && !isIn(path, UNBOUND))
     .flatMap(([path, text]) => {
       const source = parseSource(path, text);
       return concerns

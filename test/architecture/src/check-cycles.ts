@@ -1,6 +1,6 @@
 import { findCycles } from "./find-cycles.ts";
 import { collectImports } from "./source-imports.ts";
-import { isTest, type SourceTree } from "./source-tree.ts";
+import { isUnpublished, type SourceTree } from "./source-tree.ts";
 import type { Violation } from "./violation.ts";
 import { findProjects, folderOf } from "./workspace.ts";
 
@@ -13,7 +13,7 @@ export function checkCycles(tree: SourceTree): Violation[] {
       addEdge(betweenFiles, importer, target.path);
     }
     // testkit builds on packages whose tests use testkit: that is no cycle.
-    if (target?.kind === "workspace" && !isTest(importer)) {
+    if (target?.kind === "workspace" && !isUnpublished(importer)) {
       addEdge(betweenPackages, folderOf(importer), target.project.folder);
     }
   }

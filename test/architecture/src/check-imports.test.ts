@@ -109,6 +109,19 @@ test("a deep import into another package is caught", () => {
   ]);
 });
 
+test("an entry point may stand for many files", () => {
+  expect(
+    found({
+      "packages/contract/package.json": `{ "name": "@sluice/contract", "exports": { ".": "", "./schema/*.json": "" } }`,
+      "packages/guard/src/planted.ts": `
+        import "@sluice/contract/schema/events.json";
+        import "@sluice/contract/schema/events.ts";`,
+    }),
+  ).toEqual([
+    "packages/guard/src/planted.ts:3 imports @sluice/contract/schema/events.ts, which that package does not export",
+  ]);
+});
+
 test("a relative path out of the package is caught, in sources and in tests", () => {
   const source = `import { word } from "../../contract/src/index.ts";`;
   const what = "imports ../../contract/src/index.ts, a path out of its package";
@@ -116,9 +129,10 @@ test("a relative path out of the package is caught, in sources and in tests", ()
   expect(plantedTest(source)).toEqual([`packages/guard/src/planted.test.ts:1 ${what}`]);
 });
 
-test("a source that imports a test is caught", () => {
-  expect(planted(`import "./index.test.ts";`)).toEqual([
-    "packages/guard/src/planted.ts:1 imports ./index.test.ts, a test",
+test("a source that imports a test or a script is caught", () => {
+  expect(planted(`import "./index.test.ts"; import "../scripts/write.ts";`)).toEqual([
+    "packages/guard/src/planted.ts:1 imports ./index.test.ts, which is never published",
+    "packages/guard/src/planted.ts:1 imports ../scripts/write.ts, which is never published",
   ]);
 });
 

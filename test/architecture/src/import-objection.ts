@@ -1,6 +1,6 @@
 import { type AllowedImports, TEST_IMPORTS } from "./allowed-imports.ts";
 import type { ImportTarget } from "./resolve-import.ts";
-import { isTest } from "./source-tree.ts";
+import { isUnpublished } from "./source-tree.ts";
 import { folderOf, isOneOf, type Project } from "./workspace.ts";
 
 /** Who imports, and what that place may import. */
@@ -28,11 +28,13 @@ function objectionToFile(path: string, importer: Importer): string | undefined {
   if (folderOf(path) !== importer.project.folder) {
     return "a path out of its package";
   }
-  return isTest(path) && !isTest(importer.path) ? "a test" : undefined;
+  return isUnpublished(path) && !isUnpublished(importer.path)
+    ? "which is never published"
+    : undefined;
 }
 
 function objectionToNode(module: string, { path, allowed }: Importer): string | undefined {
-  return isTest(path) || allowed.node === "any" || allowed.node.includes(module)
+  return isUnpublished(path) || allowed.node === "any" || allowed.node.includes(module)
     ? undefined
     : "a module of Node that the table does not allow";
 }
@@ -43,29 +45,30 @@ function objectionToProject(
   importer: Importer,
 ): string | undefined {
   const { path, project, allowed } = importer;
-  const workspace = [...allowed.workspace, ...(isTest(path) ? TEST_IMPORTS.workspace : [])];
+  const workspace = [...allowed.workspace, ...(isUnpublished(path) ? TEST_IMPORTS.workspace : [])];
   if (!isOneOf(target.folder, workspace) || target.folder === project.folder) {
     return "which the table does not allow";
   }
-  return target.entryPoints.has(entryPoint)
+  return target.exports(entryPoint)
     ? objectionToUndeclared(target.name, importer)
     : "which that package does not export";
 }
 
 function objectionToOutside(name: string, importer: Importer): string | undefined {
   const { path, project, allowed } = importer;
-  if (isTest(path) && isOneOf(name, TEST_IMPORTS.outside)) {
+  if (isUnpublished(path) && isOneOf(name, TEST_IMPORTS.outside)) {
     return undefined;
   }
   const inTable = allowed.outside === "declared" || allowed.outside.includes(name);
-  return inTable || (isTest(path) && project.devDependencies.has(name))
+  return inTable || (isUnpublished(path) && project.devDependencies.has(name))
     ? objectionToUndeclared(name, importer)
     : "which the table does not allow";
 }
 
-/** Only tests, which are never published, may live on devDependencies. */
+/** Only what is never published may live on devDependencies. */
 function objectionToUndeclared(name: string, { path, project }: Importer): string | undefined {
-  return project.dependencies.has(name) || (isTest(path) && project.devDependencies.has(name))
+  return project.dependencies.has(name) ||
+    (isUnpublished(path) && project.devDependencies.has(name))
     ? undefined
     : "which its package.json does not list";
 }

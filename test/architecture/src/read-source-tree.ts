@@ -5,7 +5,7 @@ import type { SourceTree } from "./source-tree.ts";
 const WANTED = [
   "tsconfig*.json",
   "{packages,apps,test}/*/*.json",
-  "{packages,apps,test}/*/src/**/*.{ts,tsx,mts,cts,js,jsx,mjs,cjs}",
+  "{packages,apps,test}/*/{src,scripts}/**/*.{ts,tsx,mts,cts,js,jsx,mjs,cjs}",
 ];
 
 /** Everything the checks look at, from the disk. */

@@ -1,13 +1,14 @@
 /** Text of files by their path from the root of the repository, with `/` between folders. */
 export type SourceTree = ReadonlyMap<string, string>;
 
-const SOURCE = /\.[cm]?[jt]sx?$/;
-const TEST = /\.test\.[cm]?[jt]sx?$/;
+const SOURCE = /^[^/]+\/[^/]+\/(?:src|scripts)\/.+\.[cm]?[jt]sx?$/;
+const UNPUBLISHED = /^test\/|^[^/]+\/[^/]+\/scripts\/|\.test\.[cm]?[jt]sx?$/;
 
 export function isSource(path: string): boolean {
-  return SOURCE.test(path) && path.split("/")[2] === "src";
+  return SOURCE.test(path);
 }
 
-export function isTest(path: string): boolean {
-  return path.startsWith("test/") || TEST.test(path);
+/** Tests and scripts: only people who work on the project run them. */
+export function isUnpublished(path: string): boolean {
+  return UNPUBLISHED.test(path);
 }

@@ -17,10 +17,10 @@ export interface Project {
   readonly folder: string;
   /** `@sluice/guard` */
   readonly name: string;
-  /** Entry points, as package.json lists them: `.`, `./package.json`. */
-  readonly entryPoints: ReadonlySet<string>;
   readonly dependencies: ReadonlySet<string>;
   readonly devDependencies: ReadonlySet<string>;
+  /** Whether others may import `.` or `./package.json` of it. */
+  exports(entryPoint: string): boolean;
 }
 
 /** The projects of the workspace that have a package.json. */
@@ -33,11 +33,12 @@ export function findProjects(tree: SourceTree): Project[] {
       return {
         folder: posix.dirname(path),
         name: manifest.name,
-        entryPoints: new Set(Object.keys(manifest.exports)),
         dependencies: new Set(
           Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
         ),
         devDependencies: new Set(Object.keys(manifest.devDependencies)),
+        exports: (entryPoint) =>
+          Object.keys(manifest.exports).some((pattern) => posix.matchesGlob(entryPoint, pattern)),
       };
     });
 }

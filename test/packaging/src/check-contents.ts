@@ -24,7 +24,7 @@ export function checkContents(files: ReadonlyMap<string, string>): string[] {
 function isStray(path: string): boolean {
   return (
     /\.(?:test|bench|config)\.|\.tsbuildinfo$|tsconfig|\.log$/.test(path) ||
-    !/^(?:dist|src)\/|^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(path)
+    !/^(?:dist|src|schema)\/|^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(path)
   );
 }
 

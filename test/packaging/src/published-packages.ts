@@ -12,7 +12,7 @@ const manifestSchema = z.object({
 
 export interface PublishedPackage {
   readonly name: string;
-  /** What may be imported of it: `@sluice/guard`, `@sluice/guard/testing`. */
+  /** Modules that may be imported of it: `@sluice/guard`, `@sluice/guard/testing`. */
   readonly specifiers: readonly string[];
   /** The file that `pnpm pack` writes. */
   readonly tarball: string;
@@ -27,7 +27,7 @@ export function listPublishedPackages(): PublishedPackage[] {
     .map(({ name, version, exports }) => ({
       name,
       specifiers: Object.keys(exports)
-        .filter((entry) => entry !== "./package.json")
+        .filter((entry) => !entry.endsWith(".json"))
         .map((entry) => name + entry.slice(1)),
       tarball: `${name.replace("@", "").replace("/", "-")}-${version}.tgz`,
     }));
