@@ -1,1 +1,23 @@
-export {};
+export {
+  fakeAdmissionStore,
+  type FakeAdmissionStore,
+  type PendingAcquire,
+} from "./fake-admission-store.ts";
+export { fakeFlagSource, type FakeFlagSource } from "./fake-flag-source.ts";
+export {
+  errorReply,
+  fakeProvider,
+  textReply,
+  valueReply,
+  type FakeCall,
+  type FakeProvider,
+  type FakeProviderOptions,
+} from "./fake-provider.ts";
+export { recordingSink, type RecordingSink } from "./recording-sink.ts";
+export {
+  sampleAnswer,
+  sampleContract,
+  sampleFeature,
+  sampleStub,
+  type SampleJob,
+} from "./sample-feature.ts";

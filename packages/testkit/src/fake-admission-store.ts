@@ -1,0 +1,81 @@
+import { Reason, type AdmissionReply, type AdmissionStore } from "@sluice/contract";
+
+/** One question to the store that waits for its answer. The first answer counts. */
+export interface PendingAcquire {
+  readonly subject: string;
+  /** Answers by the limit. */
+  answer(): void;
+  unavailable(): void;
+  /** Rejects, which no store may. */
+  fail(error: unknown): void;
+}
+
+export interface FakeAdmissionStore extends AdmissionStore {
+  /** Questions that have no answer yet, oldest first. */
+  readonly pending: readonly PendingAcquire[];
+  /** Leases that are held now. */
+  readonly held: number;
+  readonly renewals: number;
+}
+
+/** A store behind a network that a test holds the other end of: one limit, for all subjects together. */
+export function fakeAdmissionStore(options: {
+  readonly limit: number;
+  readonly leaseMs?: number;
+  /** Asked before the question is sent; what it throws `acquire` throws, which no store may. */
+  readonly onAcquire?: (pending: PendingAcquire) => void;
+}): FakeAdmissionStore {
+  const { limit, leaseMs = 30_000, onAcquire } = options;
+  const pending: PendingAcquire[] = [];
+  let held = 0;
+  let renewals = 0;
+
+  const decide = (): AdmissionReply => {
+    if (held >= limit) {
+      const reason = Reason.GLOBAL_IN_FLIGHT;
+      return { admitted: false, reason, retryAfterMs: 1000, wouldRefuse: [] };
+    }
+    held += 1;
+    let open = true;
+    const release = (): void => {
+      if (open) held -= 1;
+      open = false;
+    };
+    const renew = (): void => {
+      if (open) renewals += 1;
+    };
+    return { admitted: true, lease: { release, renew }, wouldRefuse: [] };
+  };
+
+  return {
+    name: "fake",
+    leaseMs,
+    pending,
+    get held() {
+      return held;
+    },
+    get renewals() {
+      return renewals;
+    },
+    acquire(subject) {
+      const { promise, resolve, reject } = Promise.withResolvers<AdmissionReply | "unavailable">();
+      const once = (end: () => void) => (): void => {
+        const place = pending.indexOf(question);
+        if (place < 0) return;
+        pending.splice(place, 1);
+        end();
+      };
+      const question: PendingAcquire = {
+        subject,
+        answer: once(() => resolve(decide())),
+        unavailable: once(() => resolve("unavailable")),
+        fail: (error) => once(() => reject(error))(),
+      };
+      pending.push(question);
+      onAcquire?.(question);
+      return promise;
+    },
+    describe: () => [`global in-flight ${limit} (enforce)`],
+    close: () => undefined,
+  };
+}
