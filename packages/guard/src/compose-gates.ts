@@ -17,14 +17,12 @@ import { killSwitchGate } from "./gates/kill-switch.ts";
 import { optInGate } from "./gates/opt-in.ts";
 import { rolloutGate } from "./gates/rollout.ts";
 import type { GuardSettings } from "./guard-options.ts";
-import type { Safety } from "./safety.ts";
 import type { Tripwire } from "./tripwire.ts";
 
 /** The gates that are configured, in the order in which a request passes them. */
 export function composeGates<In>(parts: {
   readonly settings: GuardSettings;
   readonly source: FlagSource;
-  readonly safety: Safety;
   readonly tripwire: Tripwire;
   readonly optIn: ((input: In) => boolean) | undefined;
   readonly allowlist: readonly AllowlistRule[] | undefined;
@@ -34,11 +32,11 @@ export function composeGates<In>(parts: {
   readonly breaker: Breaker | undefined;
   readonly admission: AdmissionStore | undefined;
 }): readonly Gate<In>[] {
-  const { settings, safety, provider, admission } = parts;
+  const { settings, provider, admission } = parts;
   const { gates: set, budget, maxStalenessMs } = settings;
   const chain: Gate<In>[] = [
-    featureFlagGate(safety, `flags from ${parts.source.name}, at most ${maxStalenessMs} ms old`),
-    killSwitchGate(safety, parts.tripwire),
+    featureFlagGate(`flags from ${parts.source.name}, at most ${maxStalenessMs} ms old`),
+    killSwitchGate(parts.tripwire),
   ];
   if (parts.optIn !== undefined) chain.push(optInGate(parts.optIn, set["opt-in"]));
   chain.push(

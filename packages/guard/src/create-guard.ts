@@ -16,7 +16,7 @@ import type {
 } from "@sluice/contract";
 import type { z } from "zod";
 import { composeGates } from "./compose-gates.ts";
-import { composeChecks, newContext, type CheckGate } from "./gate-check.ts";
+import { composeChecks, type CheckGate } from "./gate-check.ts";
 import { composeChain, type ChainResult } from "./chain.ts";
 import { describeGuard, nameOf, type GuardDescription } from "./describe.ts";
 import { decisionEvent, noopEvent, outcomeEvent } from "./event-builders.ts";
@@ -27,6 +27,7 @@ import { parseGuardOptions, type GuardOptions, type Value } from "./guard-option
 import { randomIds } from "./ids.ts";
 import { releaseHolds } from "./holds.ts";
 import { createInFlight } from "./in-flight.ts";
+import { newContext } from "./new-context.ts";
 import { OpenDecision } from "./open-decision.ts";
 import { createSafePath } from "./safe-path.ts";
 import { createSafety } from "./safety.ts";
@@ -165,7 +166,6 @@ export function createGuard<
   const gates = composeGates({
     settings,
     source,
-    safety,
     tripwire,
     optIn: options.optIn,
     allowlist: options.allowlist,
@@ -210,12 +210,7 @@ export function createGuard<
 
   const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}'s release`);
 
-  const check = composeChecks(
-    gates,
-    () => safety.current(),
-    (gate) => onThrow(`the gate ${gate}`),
-    onHoldThrow,
-  );
+  const check = composeChecks(gates, safety, (gate) => onThrow(`the gate ${gate}`), onHoldThrow);
 
   const toDecision = (context: GateContext<In>, result: ChainResult): OpenDecision<In> => {
     const work = new Work(context, clock.monotonicMs(), onHoldThrow);
@@ -223,7 +218,8 @@ export function createGuard<
     if (result.effect === "allow") inFlight.add(work);
     else releaseHolds(context.holds, { how: "void" }, onHoldThrow);
     if (events.wanted) {
-      events.emit(decision.closed ? noopEvent(decision, clock) : decisionEvent(decision, clock));
+      const event = decision.closed ? noopEvent : decisionEvent;
+      events.emit((atMs) => event(decision, atMs));
     }
     return decision;
   };
@@ -232,7 +228,7 @@ export function createGuard<
     input: In,
     request: GuardRequest,
   ): OpenDecision<In> | Promise<OpenDecision<In>> => {
-    const context = newContext(input, request);
+    const context = newContext(safety, input, request);
     const result = chain(context);
     return result instanceof Promise
       ? result.then((late) => toDecision(context, late))
@@ -245,7 +241,7 @@ export function createGuard<
     const work = OpenDecision.workOf(decision);
     if (!work.begin()) throw new TypeError("sluice: the decision was executed or given up already");
     const outcome = await execute(executor, decision, work);
-    if (events.wanted && !decision.closed) events.emit(outcomeEvent(outcome, clock));
+    if (events.wanted && !decision.closed) events.emit((atMs) => outcomeEvent(outcome, atMs));
     return outcome;
   };
 

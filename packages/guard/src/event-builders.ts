@@ -1,7 +1,6 @@
 import {
   eventSchemaVersion,
   Reason,
-  type Clock,
   type Decision,
   type DecisionEvent,
   type DisabledNoopEvent,
@@ -9,11 +8,11 @@ import {
   type OutcomeEvent,
 } from "@sluice/contract";
 
-export function decisionEvent(decision: Decision, clock: Clock): DecisionEvent {
+export function decisionEvent(decision: Decision, atMs: number): DecisionEvent {
   return {
     v: eventSchemaVersion,
     event: "decision",
-    at_ms: clock.wallMs(),
+    at_ms: atMs,
     feature: decision.feature,
     decision_id: decision.id,
     effect: decision.effect,
@@ -24,11 +23,11 @@ export function decisionEvent(decision: Decision, clock: Clock): DecisionEvent {
   };
 }
 
-export function noopEvent(decision: Decision, clock: Clock): DisabledNoopEvent {
+export function noopEvent(decision: Decision, atMs: number): DisabledNoopEvent {
   return {
     v: eventSchemaVersion,
     event: "disabled_noop",
-    at_ms: clock.wallMs(),
+    at_ms: atMs,
     feature: decision.feature,
     reason: decision.reason ?? Reason.FLAG_OFF,
   };
@@ -36,13 +35,13 @@ export function noopEvent(decision: Decision, clock: Clock): DisabledNoopEvent {
 
 export function outcomeEvent(
   outcome: Outcome<unknown, unknown, unknown>,
-  clock: Clock,
+  atMs: number,
 ): OutcomeEvent {
   const { decision, record } = outcome;
   return {
     v: eventSchemaVersion,
     event: "outcome",
-    at_ms: clock.wallMs(),
+    at_ms: atMs,
     feature: decision.feature,
     decision_id: decision.id,
     outcome: outcome.status,

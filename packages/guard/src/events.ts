@@ -5,6 +5,11 @@ import { eventSchemaVersion } from "@sluice/contract";
 const capacity = 10_000;
 const maxMessage = 512;
 
+interface Waiting {
+  readonly make: (atMs: number) => SluiceEvent;
+  readonly atMs: number;
+}
+
 export interface Alert {
   readonly code: AlertCode;
   readonly message: string;
@@ -19,7 +24,8 @@ export interface Alert {
 export interface Events {
   /** False when nobody listens, so that nothing need be built. */
   readonly wanted: boolean;
-  emit(event: SluiceEvent): void;
+  /** Takes the time now; the event itself is made when it is delivered. */
+  emit(make: (atMs: number) => SluiceEvent): void;
   alert(alert: Alert): void;
   /** The same alert only once until {@link Events.clear} is called for the key. */
   alertOnce(key: string, alert: Alert): void;
@@ -37,27 +43,34 @@ export function createEvents(options: {
   readonly clock: Clock;
 }): Events {
   const { feature, sinks, alertsUnheard, clock } = options;
-  let waiting: SluiceEvent[] = [];
+  let waiting: Waiting[] = [];
+  /** Where the oldest stands once the buffer has gone round. */
+  let oldest = 0;
   let scheduled = false;
   let dropped = 0;
   const raised = new Set<string>();
 
   const deliver = (): void => {
     scheduled = false;
-    const batch = waiting;
+    const batch = [...waiting.slice(oldest), ...waiting.slice(0, oldest)];
     waiting = [];
-    for (const event of batch) {
+    oldest = 0;
+    for (const { make, atMs } of batch) {
+      const event = make(atMs);
       for (const sink of sinks) observe(sink, event);
     }
   };
 
-  const emit = (event: SluiceEvent): void => {
+  const emit = (make: Waiting["make"]): void => {
     if (sinks.length === 0) return;
-    if (waiting.length >= capacity) {
-      waiting.shift();
+    const next = { make, atMs: clock.wallMs() };
+    if (waiting.length < capacity) {
+      waiting.push(next);
+    } else {
+      waiting[oldest] = next;
+      oldest = (oldest + 1) % capacity;
       dropped += 1;
     }
-    waiting.push(event);
     if (!scheduled) {
       scheduled = true;
       setImmediate(deliver);
@@ -69,14 +82,14 @@ export function createEvents(options: {
     if (alertsUnheard) {
       process.emitWarning(`sluice ${feature}: ${message}`, { code: `SLUICE_${raisedAlert.code}` });
     }
-    emit({
+    emit((atMs) => ({
       v: eventSchemaVersion,
       event: "alert",
-      at_ms: clock.wallMs(),
+      at_ms: atMs,
       feature,
       ...raisedAlert,
       message,
-    });
+    }));
   };
 
   return {

@@ -1,8 +1,9 @@
 import type { GateName, GuardRequest, Hold, HoldEnd, Reason } from "@sluice/contract";
 import { composeChain, type ChainResult } from "./chain.ts";
-import type { Gate, GateContext } from "./gates/gate.ts";
+import type { Gate } from "./gates/gate.ts";
 import { releaseHolds } from "./holds.ts";
-import type { CompiledFlags } from "./safety.ts";
+import { newContext } from "./new-context.ts";
+import type { Safety } from "./safety.ts";
 
 /** What one gate alone says of a request, its mode and `onIndeterminate` applied. */
 export interface GateCheck {
@@ -23,7 +24,7 @@ export type CheckGate<In> = (
 /** A chain of one gate each, for those who place the gates themselves. */
 export function composeChecks<In>(
   gates: readonly Gate<In>[],
-  flags: () => CompiledFlags,
+  safety: Safety,
   onGateThrow: (gate: GateName) => void,
   onHoldThrow: (kind: Hold["kind"]) => void,
 ): CheckGate<In> {
@@ -32,8 +33,7 @@ export function composeChecks<In>(
     const chain = chains.get(name);
     // A gate that is not configured has no opinion.
     if (chain === undefined) return { effect: "allow", release: () => undefined };
-    const context = newContext(input, request);
-    context.flags = flags();
+    const context = newContext(safety, input, request);
     const toCheck = (result: ChainResult): GateCheck => ({
       effect: result.effect,
       ...(result.reason === undefined ? {} : { reason: result.reason }),
@@ -42,18 +42,5 @@ export function composeChecks<In>(
     });
     const result = chain(context);
     return result instanceof Promise ? result.then(toCheck) : toCheck(result);
-  };
-}
-
-export function newContext<In>(input: In, request: GuardRequest): GateContext<In> {
-  return {
-    input,
-    request,
-    flags: undefined,
-    shut: undefined,
-    included: false,
-    holds: [],
-    reservation: undefined,
-    permit: undefined,
   };
 }

@@ -24,7 +24,7 @@ export class OpenDecision<In> implements Decision {
     if (result.gate !== undefined) this.gate = result.gate;
     if (result.reason !== undefined) this.reason = result.reason;
     if (result.retryAfterMs !== undefined) this.retryAfterMs = result.retryAfterMs;
-    const version = work.context.flags?.flags.version;
+    const version = work.context.flags.flags.version;
     if (version !== undefined) this.flagVersion = version;
     this.#work = work;
   }

@@ -20,7 +20,7 @@ export interface CompiledFlags {
 export interface Safety {
   current(): CompiledFlags;
   /** Why nobody may pass now. Asked before the gates, before each attempt, and for calls in flight. */
-  shut(): Shut | undefined;
+  shut(by?: CompiledFlags): Shut | undefined;
   kill(): void;
   restore(): void;
   trip(): void;
@@ -88,7 +88,7 @@ export function createSafety(options: {
 
   return {
     current,
-    shut: () => shutBy(current().flags, local, isStale()),
+    shut: (by = current()) => shutBy(by.flags, local, isStale()),
     kill() {
       if (local.killed) return;
       local.killed = true;

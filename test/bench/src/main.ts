@@ -1,1 +1,20 @@
-export {};
+import { benchChain } from "./chain/bench.ts";
+import { toTable, writeResult, type BenchResult, type Metric } from "./result.ts";
+
+const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = { chain: benchChain };
+
+const asked = process.argv.slice(2).filter((argument) => argument !== "--");
+const unknown = asked.filter((name) => !Object.hasOwn(benches, name));
+if (unknown.length > 0) {
+  console.error(
+    `bench: got ${JSON.stringify(unknown[0])}, expected one of ${Object.keys(benches).join(", ")}`,
+  );
+  process.exitCode = 2;
+} else {
+  for (const [name, bench] of Object.entries(benches)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
+    const result: BenchResult = { name, node: process.versions.node, metrics: await bench() };
+    console.log(`${toTable(result)}\n`);
+    await writeResult(result);
+  }
+}

@@ -22,7 +22,7 @@ export function allowlistGate<In>(
     detail: `${allowlistMode}, ${rules === undefined ? "the flags' list if any" : `${rules.length} rules`}`,
     check(context) {
       const { subject, attributes } = context.request;
-      const listed = context.flags?.listed;
+      const listed = context.flags.listed;
       if (matches === undefined && listed === undefined) return allow;
       const permitted =
         (matches?.(subject, attributes) ?? true) && (listed?.(subject, attributes) ?? true);

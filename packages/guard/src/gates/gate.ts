@@ -16,8 +16,9 @@ import type { CompiledFlags } from "../safety.ts";
 export interface GateContext<In> {
   readonly input: In;
   readonly request: GuardRequest;
-  flags: CompiledFlags | undefined;
-  shut: Shut | undefined;
+  readonly flags: CompiledFlags;
+  /** Why nobody may pass, when the request came. */
+  readonly shut: Shut | undefined;
   /** The allowlist's mode `include` took the subject in: the percentage is not asked. */
   included: boolean;
   readonly holds: Hold[];

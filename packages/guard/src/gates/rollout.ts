@@ -14,9 +14,9 @@ export function rolloutGate<In>(setting: GateSetting): Gate<In> {
     check({ request, flags, included }) {
       if (!isEligibleSubject(request.subject)) return out;
       if (included) return allow;
-      const percent = flags?.flags.percent ?? 0;
+      const { percent, salt } = flags.flags;
       if (percent === 100) return allow;
-      return bucketOf(flags?.flags.salt ?? "", request.subject) < percent ? allow : out;
+      return bucketOf(salt, request.subject) < percent ? allow : out;
     },
   };
 }

@@ -1,0 +1,65 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+export interface Metric {
+  readonly key: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What DESIGN asks for, as a bound in words; null for a figure that is only told. */
+  readonly target: string | null;
+  /** Whether the target holds in this run; null without a target. */
+  readonly holds: boolean | null;
+}
+
+export interface BenchResult {
+  readonly name: string;
+  readonly node: string;
+  readonly metrics: readonly Metric[];
+}
+
+export function atMost(key: string, value: number, unit: string, bound: number): Metric {
+  return { key, value, unit, target: `≤ ${bound}`, holds: value <= bound };
+}
+
+export function atLeast(key: string, value: number, unit: string, bound: number): Metric {
+  return { key, value, unit, target: `≥ ${bound}`, holds: value >= bound };
+}
+
+export function told(key: string, value: number, unit: string): Metric {
+  return { key, value, unit, target: null, holds: null };
+}
+
+const folder = fileURLToPath(new URL("../results/", import.meta.url));
+
+/** Writes `results/<name>.json`, the figures that the docs quote. */
+export async function writeResult(result: BenchResult): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const path = `${folder}${result.name}.json`;
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+  return path;
+}
+
+export function toTable(result: BenchResult): string {
+  const rows = result.metrics.map(({ key, value, unit, target, holds }) => [
+    key,
+    `${round(value)} ${unit}`,
+    target ?? "–",
+    holds === null ? "" : holds ? "holds" : "MISSED",
+  ]);
+  const head = [`${result.name} (node ${result.node})`, "value", "target", ""];
+  const widths = head.map((_, column) =>
+    Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length)),
+  );
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function round(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
+}
