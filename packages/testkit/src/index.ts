@@ -21,3 +21,7 @@ export {
   sampleStub,
   type SampleJob,
 } from "./sample-feature.ts";
+export { FakeClock } from "./fake-clock.ts";
+export { seededRandom, type SeededRandom } from "./seeded-random.ts";
+export type { AdmissionStoreOptions, CreateAdmissionStore } from "./admission-store/bench.ts";
+export { describeAdmissionStore } from "./admission-store/suite.ts";

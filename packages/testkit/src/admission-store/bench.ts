@@ -1,0 +1,71 @@
+import type {
+  AdmissionLease,
+  AdmissionReply,
+  AdmissionStore,
+  Clock,
+  GateMode,
+} from "@sluice/contract";
+import { FakeClock } from "../fake-clock.ts";
+
+/** What an admission store is created with; an absent mode is `enforce`. */
+export interface AdmissionStoreOptions {
+  readonly userInFlight?: { readonly limit: number; readonly mode?: GateMode };
+  readonly globalInFlight?: { readonly limit: number; readonly mode?: GateMode };
+  readonly messageRate?: {
+    readonly count: number;
+    readonly perMs: number;
+    readonly burst: number;
+    readonly mode?: GateMode;
+  };
+  readonly leaseMs: number;
+  readonly maxLeases?: number;
+}
+
+export type CreateAdmissionStore = (
+  options: AdmissionStoreOptions,
+  clock: Clock,
+) => AdmissionStore | Promise<AdmissionStore>;
+
+export interface Bench {
+  readonly store: AdmissionStore;
+  readonly clock: FakeClock;
+  readonly ask: (subject: string) => Promise<AdmissionReply>;
+  /** Asks, and fails where the store refuses. */
+  readonly take: (subject: string) => Promise<AdmissionLease>;
+  /** Asks, and fails where the store admits. */
+  readonly refusal: (subject: string) => Promise<Extract<AdmissionReply, { admitted: false }>>;
+}
+
+/** Runs a check on a store of its own. */
+export async function withStore(
+  create: CreateAdmissionStore,
+  options: AdmissionStoreOptions,
+  use: (bench: Bench) => Promise<void>,
+): Promise<void> {
+  const clock = new FakeClock();
+  const store = await create(options, clock);
+  const ask = async (subject: string): Promise<AdmissionReply> => {
+    const reply = await store.acquire(subject);
+    if (reply === "unavailable") throw new Error(`unavailable for ${JSON.stringify(subject)}`);
+    return reply;
+  };
+  try {
+    await use({
+      store,
+      clock,
+      ask,
+      async take(subject) {
+        const reply = await ask(subject);
+        if (!reply.admitted) throw new Error(`refused ${subject}: ${reply.reason}`);
+        return reply.lease;
+      },
+      async refusal(subject) {
+        const reply = await ask(subject);
+        if (reply.admitted) throw new Error(`admitted ${subject}`);
+        return reply;
+      },
+    });
+  } finally {
+    store.close();
+  }
+}

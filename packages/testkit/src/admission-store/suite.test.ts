@@ -1,0 +1,179 @@
+import type { AdmissionStore } from "@sluice/contract";
+import { admit, type AdmissionLimits } from "@sluice/policy";
+import { describe, expect, it } from "vitest";
+import { failingChecks } from "../conformance.ts";
+import type { AdmissionStoreOptions, CreateAdmissionStore } from "./bench.ts";
+import { admissionStoreChecks } from "./suite.ts";
+
+/** One way each in which a store can be wrong. */
+const faults = [
+  "one too many per subject",
+  "one too many in all",
+  "subjects share their places",
+  "names cut at a colon",
+  "release frees every time",
+  "release frees nothing",
+  "leases never expire",
+  "leases expire early",
+  "renewal does nothing",
+  "renewal spoils the order of expiry",
+  "renewal revives",
+  "evicts to make room",
+  "room is never given back",
+  "burst is one more",
+  "rate never refills",
+  "rate saves up without end",
+  "retry time is a guess",
+  "release gives the rate back",
+  "refused takes a token",
+  "refused takes a place",
+  "shadow refuses",
+  "shadow says nothing",
+  "shadow takes places it would have refused",
+  "off still refuses",
+  "mode defaults to shadow",
+  "refusal forgets the shadow",
+  "describes nothing",
+] as const;
+type Fault = (typeof faults)[number];
+
+/** A plain store, right but for one planted fault. */
+function planted(fault?: Fault): CreateAdmissionStore {
+  return (options, clock): AdmissionStore => {
+    const has = (one: Fault): boolean => fault === one;
+    const limits = limitsOf(options, fault);
+    const maxLeases = options.maxLeases ?? Number.POSITIVE_INFINITY;
+    let leases: { subject: string; user: boolean; global: boolean; endsMs: number }[] = [];
+    let tatMs = 0;
+    let taken = 0;
+    const lifeMs = has("leases expire early") ? options.leaseMs / 2 : options.leaseMs;
+    return {
+      name: "planted",
+      leaseMs: options.leaseMs,
+      acquire(given) {
+        const nowMs = clock.monotonicMs();
+        const subject = has("names cut at a colon") ? (given.split(":")[0] ?? "") : given;
+        if (has("renewal spoils the order of expiry")) {
+          while ((leases[0]?.endsMs ?? Number.POSITIVE_INFINITY) <= nowMs) leases.shift();
+        } else if (!has("leases never expire")) {
+          leases = leases.filter((lease) => lease.endsMs > nowMs);
+        }
+        if (has("room is never given back") && taken >= maxLeases) return "unavailable";
+        if (leases.length >= maxLeases) {
+          if (!has("evicts to make room")) return "unavailable";
+          leases.shift();
+        }
+        const same = has("subjects share their places") ? () => true : isOf(subject);
+        const counts = {
+          user: leases.filter((lease) => lease.user && same(lease)).length,
+          global: leases.filter((lease) => lease.global).length,
+          tatMs,
+        };
+        const verdict = admit(counts, limits, nowMs);
+        const lease = {
+          subject,
+          user: verdict.takesUser || has("shadow takes places it would have refused"),
+          global: verdict.takesGlobal || has("shadow takes places it would have refused"),
+          endsMs: nowMs + lifeMs,
+        };
+        const { refused } = verdict;
+        const wouldRefuse = has("shadow says nothing") ? [] : verdict.wouldRefuse;
+        if (refused !== undefined) {
+          if (has("refused takes a token")) tatMs = Math.max(tatMs, nowMs) + 1000;
+          if (has("refused takes a place")) leases.push(lease);
+          return {
+            admitted: false,
+            reason: refused.reason,
+            retryAfterMs: has("retry time is a guess") ? 1000 : refused.retryAfterMs,
+            wouldRefuse: has("refusal forgets the shadow") ? [] : wouldRefuse,
+          };
+        }
+        const before = tatMs;
+        if (!(has("rate never refills") && tatMs > 0)) tatMs = verdict.tatMs;
+        if (has("rate never refills")) tatMs = Math.max(verdict.tatMs, before + 1e9);
+        if (has("rate saves up without end")) tatMs = before + (verdict.tatMs - nowMs) / 2;
+        leases.push(lease);
+        taken += 1;
+        return {
+          admitted: true,
+          wouldRefuse,
+          lease: {
+            release() {
+              if (has("release gives the rate back")) tatMs = before;
+              if (has("release frees nothing")) return;
+              const at = leases.indexOf(lease);
+              if (at >= 0) leases.splice(at, 1);
+              else if (has("release frees every time")) leases.shift();
+            },
+            renew() {
+              if (has("renewal does nothing")) return;
+              const known = leases.includes(lease) && lease.endsMs > clock.monotonicMs();
+              if (known) lease.endsMs = clock.monotonicMs() + lifeMs;
+              else if (has("renewal revives"))
+                leases.push({ ...lease, endsMs: clock.monotonicMs() + lifeMs });
+            },
+          },
+        };
+      },
+      describe: () =>
+        has("describes nothing")
+          ? []
+          : [
+              `user ${limits.userInFlight?.limit} ${limits.userInFlight?.mode}`,
+              `global ${limits.globalInFlight?.limit} ${limits.globalInFlight?.mode}`,
+              `rate ${limits.messageRate?.count} ${limits.messageRate?.mode}`,
+            ],
+      close: () => undefined,
+    };
+  };
+}
+
+const isOf = (subject: string) => (lease: { readonly subject: string }) =>
+  lease.subject === subject;
+
+function limitsOf(options: AdmissionStoreOptions, fault: Fault | undefined): AdmissionLimits {
+  const modeOf = (given: "off" | "shadow" | "enforce" | undefined) => {
+    if (given === undefined) return fault === "mode defaults to shadow" ? "shadow" : "enforce";
+    if (given === "shadow" && fault === "shadow refuses") return "enforce";
+    return given === "off" && fault === "off still refuses" ? "enforce" : given;
+  };
+  const { userInFlight, globalInFlight, messageRate } = options;
+  const more = (one: Fault): number => (fault === one ? 1 : 0);
+  return {
+    userInFlight: userInFlight && {
+      limit: userInFlight.limit + more("one too many per subject"),
+      mode: modeOf(userInFlight.mode),
+    },
+    globalInFlight: globalInFlight && {
+      limit: globalInFlight.limit + more("one too many in all"),
+      mode: modeOf(globalInFlight.mode),
+    },
+    messageRate: messageRate && {
+      ...messageRate,
+      burst: messageRate.burst + more("burst is one more"),
+      mode: modeOf(messageRate.mode),
+    },
+  };
+}
+
+describe("the suite of admission stores", () => {
+  it("passes a store that is right", async () => {
+    expect(await failingChecks(admissionStoreChecks, planted())).toEqual([]);
+  });
+
+  it.each(faults)("fails a store in which %s", async (fault) => {
+    expect(await failingChecks(admissionStoreChecks, planted(fault))).not.toEqual([]);
+  });
+
+  it("has no check that nothing planted can fail", async () => {
+    const failed = new Set<string>();
+    for (const fault of faults) {
+      for (const name of await failingChecks(admissionStoreChecks, planted(fault)))
+        failed.add(name);
+    }
+    const never = admissionStoreChecks
+      .map((check) => check.name)
+      .filter((name) => !failed.has(name));
+    expect(never).toEqual([]);
+  });
+});
