@@ -162,7 +162,7 @@ describe("I3 a budget", () => {
 
   it("is never overspent, in any interleaving of reservations and endings", () => {
     fc.assert(
-      fc.property(anyCaps, fc.array(step, { maxLength: 60 }), (caps, steps) => {
+      fc.property(anyCaps, fc.array(step, { maxLength: 60, size: "max" }), (caps, steps) => {
         let use = unused;
         const out: Reserved[] = [];
         for (const one of steps) {

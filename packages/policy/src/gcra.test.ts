@@ -41,7 +41,10 @@ describe("a rate limit", () => {
   });
 
   it("never allows more than its burst and what the time since has earned", () => {
-    const waits = fc.array(fc.double({ min: 0, max: 3, noNaN: true }), { maxLength: 80 });
+    const waits = fc.array(fc.double({ min: 0, max: 3, noNaN: true }), {
+      maxLength: 80,
+      size: "max",
+    });
     fc.assert(
       fc.property(anyLimit, anyNow, waits, (limit, startMs, intervals) => {
         const emissionMs = emissionOf(limit);
@@ -63,7 +66,10 @@ describe("a rate limit", () => {
   });
 
   it("allows every event that keeps to the rate", () => {
-    const spacing = fc.array(fc.double({ min: 1.000_001, max: 3, noNaN: true }), { maxLength: 50 });
+    const spacing = fc.array(fc.double({ min: 1.000_001, max: 3, noNaN: true }), {
+      maxLength: 50,
+      size: "max",
+    });
     fc.assert(
       fc.property(anyLimit, spacing, (limit, intervals) => {
         let nowMs = 1000;
