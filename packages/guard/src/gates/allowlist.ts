@@ -27,7 +27,8 @@ export function allowlistGate<In>(
       const permitted =
         (matches?.(subject, attributes) ?? true) && (listed?.(subject, attributes) ?? true);
       if (allowlistMode === "include") {
-        context.included = permitted;
+        // A gate in shadow widens nothing.
+        context.included = permitted && setting.mode === "enforce";
         return allow;
       }
       return permitted ? allow : { effect: "divert", reason: Reason.NOT_ALLOWLISTED };
