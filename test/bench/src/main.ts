@@ -1,4 +1,5 @@
 import { benchChain } from "./chain/bench.ts";
+import { writeDocs } from "./docs-table.ts";
 import { toTable, writeResult, type BenchResult, type Metric } from "./result.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = { chain: benchChain };
@@ -16,5 +17,6 @@ if (unknown.length > 0) {
     const result: BenchResult = { name, node: process.versions.node, metrics: await bench() };
     console.log(`${toTable(result)}\n`);
     await writeResult(result);
+    await writeDocs(result);
   }
 }

@@ -42,7 +42,7 @@ export async function writeResult(result: BenchResult): Promise<string> {
 export function toTable(result: BenchResult): string {
   const rows = result.metrics.map(({ key, value, unit, target, holds }) => [
     key,
-    `${round(value)} ${unit}`,
+    `${formatValue(value)} ${unit}`,
     target ?? "–",
     holds === null ? "" : holds ? "holds" : "MISSED",
   ]);
@@ -60,6 +60,7 @@ export function toTable(result: BenchResult): string {
     .join("\n");
 }
 
-function round(value: number): string {
+/** Three figures; more would be noise. */
+export function formatValue(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(3);
 }
