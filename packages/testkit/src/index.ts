@@ -25,3 +25,19 @@ export { FakeClock } from "./fake-clock.ts";
 export { seededRandom, type SeededRandom } from "./seeded-random.ts";
 export type { AdmissionStoreOptions, CreateAdmissionStore } from "./admission-store/bench.ts";
 export { describeAdmissionStore } from "./admission-store/suite.ts";
+export type { BudgetStoreOptions, CreateBudgetStore } from "./budget-store/bench.ts";
+export { describeBudgetStore } from "./budget-store/suite.ts";
+export {
+  startProcess,
+  type ProcessEnd,
+  type RunningProcess,
+  type StartProcessOptions,
+} from "./start-process.ts";
+export {
+  chatCompletion,
+  sendJson,
+  startUpstream,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamRequest,
+} from "./start-upstream.ts";

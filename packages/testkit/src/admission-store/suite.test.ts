@@ -1,7 +1,6 @@
 import type { AdmissionStore } from "@sluice/contract";
 import { admit, type AdmissionLimits } from "@sluice/policy";
-import { describe, expect, it } from "vitest";
-import { failingChecks } from "../conformance.ts";
+import { describePlantedFaults } from "../describe-planted-faults.ts";
 import type { AdmissionStoreOptions, CreateAdmissionStore } from "./bench.ts";
 import { admissionStoreChecks } from "./suite.ts";
 
@@ -156,24 +155,9 @@ function limitsOf(options: AdmissionStoreOptions, fault: Fault | undefined): Adm
   };
 }
 
-describe("the suite of admission stores", () => {
-  it("passes a store that is right", async () => {
-    expect(await failingChecks(admissionStoreChecks, planted())).toEqual([]);
-  });
-
-  it.each(faults)("fails a store in which %s", async (fault) => {
-    expect(await failingChecks(admissionStoreChecks, planted(fault))).not.toEqual([]);
-  });
-
-  it("has no check that nothing planted can fail", async () => {
-    const failed = new Set<string>();
-    for (const fault of faults) {
-      for (const name of await failingChecks(admissionStoreChecks, planted(fault)))
-        failed.add(name);
-    }
-    const never = admissionStoreChecks
-      .map((check) => check.name)
-      .filter((name) => !failed.has(name));
-    expect(never).toEqual([]);
-  });
+describePlantedFaults({
+  name: "the suite of admission stores",
+  checks: admissionStoreChecks,
+  faults,
+  planted,
 });

@@ -1,0 +1,130 @@
+import { Reason } from "@sluice/contract";
+import { expect } from "vitest";
+import type { Check } from "../conformance.ts";
+import { nothingUsed, openBench, usualAsk, type CreateBudgetStore } from "./bench.ts";
+
+export const runChecks: readonly Check<CreateBudgetStore>[] = [
+  {
+    name: "keeps runs apart, whatever their names",
+    run(create) {
+      const { store, take, refusal } = openBench(create);
+      const names = [
+        "a",
+        "b",
+        "a:b",
+        "",
+        "undefined",
+        "__proto__",
+        "constructor",
+        "toString",
+        "🧪",
+      ];
+      for (const run of names) {
+        expect(store.use(run), run).toEqual(nothingUsed);
+        take(run, { calls: 1 });
+      }
+      for (const run of names) {
+        expect(refusal(run, { calls: 1 }), run).toBe(Reason.BUDGET_CALLS);
+        expect(store.use(run).calls, run).toBe(1);
+      }
+    },
+  },
+  {
+    name: "takes a request without a run for a run of its own",
+    run(create) {
+      const { store, take, refusal } = openBench(create);
+      for (let i = 0; i < 5; i += 1) take(undefined, { calls: 1 });
+      expect(refusal(undefined, { calls: 0 })).toBe(Reason.BUDGET_CALLS);
+      expect(store.use("undefined")).toEqual(nothingUsed);
+      expect(store.use("")).toEqual(nothingUsed);
+    },
+  },
+  {
+    name: "goes on with what a run had used before",
+    run(create) {
+      const { store, take, refusal } = openBench(create);
+      store.restore("batch", { calls: 9, tokens: 5000, costNanoUsd: 1_000_000 });
+      expect(store.use("batch")).toEqual({ calls: 9, tokens: 5000, costNanoUsd: 1_000_000 });
+      expect(take("batch", { calls: 10, tokens: 5200 }).outputTokens).toBe(100);
+      expect(refusal("batch", { calls: 10 })).toBe(Reason.BUDGET_CALLS);
+      expect(store.use("other")).toEqual(nothingUsed);
+    },
+  },
+  {
+    name: "forgets a run that is over",
+    run(create) {
+      const { store, take } = openBench(create);
+      take("batch", { calls: 1 }).settle(undefined);
+      take("other", { calls: 1 });
+      store.end("batch");
+      expect(store.use("batch")).toEqual(nothingUsed);
+      expect(store.use("other").calls).toBe(1);
+      take("batch", { calls: 1 });
+    },
+  },
+  {
+    name: "charges and credits nothing to a new run by a reservation of the old one of that name",
+    run(create) {
+      const { store, take, refusal } = openBench(create);
+      const [settledLate, voidedLate] = [take("batch", {}), take("batch", {})];
+      store.end("batch");
+      take("batch", { calls: 1 });
+      settledLate.settle({ inputTokens: 5, outputTokens: 5 });
+      voidedLate.void();
+      expect(store.use("batch")).toEqual({ calls: 1, tokens: 900, costNanoUsd: 495_000 });
+      expect(refusal("batch", { calls: 1 })).toBe(Reason.BUDGET_CALLS);
+    },
+  },
+  {
+    name: "ends and reads a run that it does not know as one that used nothing",
+    run(create) {
+      const { store } = openBench(create);
+      store.end("never seen");
+      expect(store.use("never seen")).toEqual(nothingUsed);
+    },
+  },
+  {
+    name: "I3 never forgets a run to make room for others, however many come",
+    run(create) {
+      const { store, take } = openBench(create, { maxRuns: 4, runIdleMs: 60_000 });
+      take("open", { calls: 1 });
+      take("spent", { calls: 1 }).settle(undefined);
+      for (let i = 0; i < 100; i += 1) {
+        const reply = store.reserve(`stranger-${i}`, { calls: 1 }, usualAsk);
+        if (reply !== "unavailable" && reply.granted) reply.reservation.settle(undefined);
+      }
+      for (const run of ["open", "spent"]) {
+        expect(store.use(run).calls, run).toBe(1);
+        const reply = store.reserve(run, { calls: 1 }, usualAsk);
+        expect(reply !== "unavailable" && reply.granted, run).toBe(false);
+      }
+    },
+  },
+  {
+    name: "I3 never forgets a run with a reservation that is out, however long it takes",
+    run(create) {
+      const { store, clock, take, refusal } = openBench(create, { maxRuns: 2, runIdleMs: 1000 });
+      const reservation = take("slow", { calls: 1 });
+      for (let i = 0; i < 10; i += 1) {
+        clock.advance(5000);
+        store.reserve(`stranger-${i}`, { calls: 1 }, usualAsk);
+      }
+      expect(refusal("slow", { calls: 1 })).toBe(Reason.BUDGET_CALLS);
+      reservation.settle({ inputTokens: 10, outputTokens: 10 });
+      expect(store.use("slow")).toMatchObject({ calls: 1, tokens: 20 });
+    },
+  },
+  {
+    name: "I12 makes room for new runs once others are over or idle",
+    run(create) {
+      const { store, clock, take } = openBench(create, { maxRuns: 2, runIdleMs: 1000 });
+      take("first", { calls: 1 }).settle(undefined);
+      take("second", { calls: 1 }).settle(undefined);
+      store.end("first");
+      take("third", { calls: 1 }).settle(undefined);
+      clock.advance(2000);
+      take("fourth", { calls: 1 });
+      take("fifth", { calls: 1 });
+    },
+  },
+];

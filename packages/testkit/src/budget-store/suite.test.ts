@@ -1,0 +1,178 @@
+import type { BudgetStore, BudgetUse } from "@sluice/contract";
+import { add, giveBack, reserve, settle, unused } from "@sluice/policy";
+import { describePlantedFaults } from "../describe-planted-faults.ts";
+import type { CreateBudgetStore } from "./bench.ts";
+import { budgetStoreChecks } from "./suite.ts";
+
+/** One way each in which a store can be wrong. */
+const faults = [
+  "one call too many",
+  "wrong reason",
+  "output is never lowered",
+  "tokens are not capped",
+  "money is not capped",
+  "unpriced costs nothing",
+  "refused counts a call",
+  "caps are those of the first call",
+  "prompt is not set aside",
+  "settles at nothing",
+  "settles at the reservation",
+  "missing usage is free",
+  "believes any usage",
+  "void keeps the call",
+  "void gives nothing back",
+  "settles every time",
+  "voids every time",
+  "ends the latest",
+  "runs share an account",
+  "runs in an object",
+  "no run is one run",
+  "restore does nothing",
+  "restore adds a call",
+  "end does nothing",
+  "end lets old reservations in",
+  "evicts spent runs",
+  "evicts open runs",
+  "forgets slow runs",
+  "never makes room",
+  "unknown run throws",
+] as const;
+type Fault = (typeof faults)[number];
+
+interface Account {
+  use: BudgetUse;
+  open: number;
+  touchedMs: number;
+}
+
+/** A plain store, right but for one planted fault. */
+function planted(fault?: Fault): CreateBudgetStore {
+  const has = (one: Fault): boolean => fault === one;
+  const nameOf = (run: string): string => {
+    if (has("runs share an account")) return "all";
+    // What a plain object does with the names that it inherits.
+    return has("runs in an object") && run in {} ? "inherited" : run;
+  };
+  return (options, clock): BudgetStore => {
+    const maxRuns = options.maxRuns ?? Number.POSITIVE_INFINITY;
+    const runIdleMs = options.runIdleMs ?? Number.POSITIVE_INFINITY;
+    const accounts = new Map<string, Account>();
+    let firstCaps: Parameters<BudgetStore["reserve"]>[1] | undefined;
+
+    const forget = (when: (account: Account) => boolean): void => {
+      for (const [run, account] of accounts) if (when(account)) accounts.delete(run);
+    };
+    const idle = (account: Account) => clock.monotonicMs() - account.touchedMs >= runIdleMs;
+    const makeRoom = (): void => {
+      if (has("never makes room")) return;
+      forget((account) => idle(account) && (account.open === 0 || has("forgets slow runs")));
+      if (accounts.size < maxRuns) return;
+      if (has("evicts spent runs")) forget((account) => account.open === 0);
+      if (has("evicts open runs")) forget((account) => account.open > 0);
+    };
+    const fresh = (): Account => ({ use: unused, open: 0, touchedMs: clock.monotonicMs() });
+    const accountOf = (run: string): Account | undefined => {
+      const known = accounts.get(nameOf(run));
+      if (known !== undefined) return known;
+      if (accounts.size >= maxRuns) makeRoom();
+      if (accounts.size >= maxRuns) return undefined;
+      const account = fresh();
+      accounts.set(nameOf(run), account);
+      return account;
+    };
+    let latest: ((use: BudgetUse) => void) | undefined;
+
+    return {
+      reserve(run, given, asked) {
+        const named = has("no run is one run") ? (run ?? "undefined") : run;
+        const account = named === undefined ? fresh() : accountOf(named);
+        if (account === undefined) return "unavailable";
+        account.touchedMs = clock.monotonicMs();
+        firstCaps ??= given;
+        const believed = has("caps are those of the first call") ? firstCaps : given;
+        const caps = {
+          calls:
+            believed.calls === undefined
+              ? undefined
+              : believed.calls + (has("one call too many") ? 1 : 0),
+          tokens: has("tokens are not capped") ? undefined : believed.tokens,
+          costNanoUsd:
+            has("money is not capped") || (has("unpriced costs nothing") && !asked.price)
+              ? undefined
+              : believed.costNanoUsd,
+        };
+        const ask = {
+          ...asked,
+          inputTokens: has("prompt is not set aside") ? 0 : asked.inputTokens,
+          minOutputTokens: has("output is never lowered")
+            ? asked.outputTokens
+            : asked.minOutputTokens,
+        };
+        const reply = reserve(account.use, caps, ask);
+        if ("refused" in reply) {
+          if (has("refused counts a call")) account.use = add(account.use, { ...unused, calls: 1 });
+          return { granted: false, reason: has("wrong reason") ? "TRIPPED" : reply.refused };
+        }
+        const { reserved } = reply;
+        account.use = add(account.use, reserved);
+        account.open += 1;
+        let open = true;
+        const endWith = (use: BudgetUse): void => {
+          if (open) account.open -= 1;
+          open = false;
+          account.use = use;
+          const now = run === undefined ? undefined : accounts.get(nameOf(run));
+          if (has("end lets old reservations in") && now !== undefined) now.use = use;
+        };
+        const before = latest;
+        if (has("ends the latest")) latest = endWith;
+        const ending = has("ends the latest") ? (before ?? endWith) : endWith;
+        return {
+          granted: true,
+          reservation: {
+            inputTokens: reserved.inputTokens,
+            outputTokens: reserved.outputTokens,
+            costNanoUsd: reserved.costNanoUsd,
+            settle(usage) {
+              if (!open && !has("settles every time")) return;
+              if (has("settles at the reservation")) ending(account.use);
+              else if (has("settles at nothing") || (has("missing usage is free") && !usage)) {
+                ending(settle(account.use, reserved, { inputTokens: 0, outputTokens: 0 }));
+              } else if (has("believes any usage") && usage !== undefined) {
+                const { inputTokens, outputTokens } = usage;
+                const tokens = account.use.tokens - reserved.tokens + inputTokens + outputTokens;
+                ending({ ...settle(account.use, reserved, usage), tokens });
+              } else ending(settle(account.use, reserved, usage));
+            },
+            void() {
+              if (!open && !has("voids every time")) return;
+              const calls = has("void keeps the call") ? 0 : reserved.calls;
+              if (has("void gives nothing back")) ending(account.use);
+              else ending(giveBack(account.use, { ...reserved, calls }));
+            },
+          },
+        };
+      },
+      use(run) {
+        const account = accounts.get(nameOf(run));
+        if (account === undefined && has("unknown run throws")) throw new Error("unknown run");
+        return account?.use ?? unused;
+      },
+      restore(run, use) {
+        const account = accountOf(run);
+        if (account === undefined || has("restore does nothing")) return;
+        account.use = has("restore adds a call") ? { ...use, calls: use.calls + 1 } : use;
+      },
+      end(run) {
+        if (!has("end does nothing")) accounts.delete(nameOf(run));
+      },
+    };
+  };
+}
+
+describePlantedFaults({
+  name: "the suite of budget stores",
+  checks: budgetStoreChecks,
+  faults,
+  planted,
+});
