@@ -1,6 +1,7 @@
-import { FailureCode, type Clock, type Provider, type ProviderCall } from "@sluice/contract";
+import type { Clock, Provider, ProviderCall } from "@sluice/contract";
 import type { Tracing } from "./telemetry/tracing.ts";
 import type { AttemptEnd, StopCause } from "./attempt-end.ts";
+import { defect, parseReply } from "./parse-reply.ts";
 import type { Work } from "./work.ts";
 
 export interface AttemptSettings<In> {
@@ -57,12 +58,9 @@ export async function attempt<In>(
 
 async function reply<In>(provider: Provider<In>, call: ProviderCall<In>): Promise<AttemptEnd> {
   try {
-    return { kind: "reply", reply: await provider.generate(call) };
+    return { kind: "reply", reply: parseReply(await provider.generate(call)) };
   } catch {
-    // A provider reports; one that throws is defective, and nobody knows how far its call got.
-    return {
-      kind: "reply",
-      reply: { ok: false, code: FailureCode.INTERNAL, dispatched: true },
-    };
+    // A provider reports; one that throws is defective.
+    return { kind: "reply", reply: defect };
   }
 }

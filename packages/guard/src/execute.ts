@@ -3,6 +3,7 @@ import {
   Reason,
   costNanoUsd,
   type AttemptRecord,
+  type BudgetReservation,
   type Contract,
   type HoldEnd,
   type MeasuresSchema,
@@ -10,6 +11,7 @@ import {
   type Outcome,
   type OutcomeRecord,
   type Price,
+  type ProviderCall,
   type Usage,
 } from "@sluice/contract";
 import { failureTable } from "@sluice/policy";
@@ -100,7 +102,15 @@ export async function execute<In, Ok, Failed, Stub>(
   const stubbed = async (reason: Reason, run?: Run<Ok>): Promise<Outcome<Ok, Failed, Stub>> => {
     const value = await executor.safePath.stub(work.context.input, measures);
     if (value === undefined) return failed(FailureCode.INTERNAL, run);
-    return { status: "STUBBED", path: "stub", decision, value, reason, record: record(run) };
+    const fallbackUsed = run !== undefined;
+    return {
+      status: "STUBBED",
+      path: "stub",
+      decision,
+      value,
+      reason,
+      record: record(run, fallbackUsed),
+    };
   };
 
   if (decision.effect === "divert") {
@@ -154,7 +164,7 @@ async function runAttempt<In, Ok, Failed, Stub>(
       input,
       schema: executor.contract.askable,
       maxOutputTokens: reservation?.outputTokens ?? executor.maxOutputTokens,
-      reserved: reservation,
+      reserved: reservation && amountsOf(reservation),
       idempotencyKey: executor.newId(),
       measure: (report) => measures.report(report),
     });
@@ -191,6 +201,15 @@ async function runAttempt<In, Ok, Failed, Stub>(
     inFlight.remove(work);
     work.end(end);
   }
+}
+
+/** What is reserved, without the means to give it back. */
+function amountsOf({
+  inputTokens,
+  outputTokens,
+  costNanoUsd: reservedNanoUsd,
+}: BudgetReservation): ProviderCall<unknown>["reserved"] {
+  return { inputTokens, outputTokens, costNanoUsd: reservedNanoUsd };
 }
 
 function notRun<Ok>(ran: Ran<Ok>): Run<Ok> {
