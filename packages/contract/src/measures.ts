@@ -13,8 +13,10 @@ export type MeasuresSchema = z.ZodObject<
   z.core.$strict
 >;
 
-/** What one report may hold: any part of what was declared. */
-export type MeasuresReport<M extends MeasuresSchema> = Partial<z.output<M>>;
+/** What one report may hold: any part of what was declared, and nothing where nothing was. */
+export type MeasuresReport<M extends MeasuresSchema> = [M] extends [never]
+  ? Readonly<Record<string, never>>
+  : Partial<z.output<M>>;
 
 const fieldTypes = new Set(["number", "int", "boolean", "enum"]);
 const fieldName = /^[a-z][A-Za-z0-9_]{0,62}$/;

@@ -91,9 +91,9 @@ export function createGuard<
   Ok extends z.ZodType,
   Failed extends z.ZodType,
   Stub extends z.ZodType,
-  M extends MeasuresSchema,
-  const FailedValue extends Value<Failed>,
-  const StubValue extends Value<Stub>,
+  M extends MeasuresSchema = never,
+  const FailedValue extends Value<Failed> = Value<Failed>,
+  const StubValue extends Value<Stub> = Value<Stub>,
 >(
   options: GuardOptions<In, Ok, Failed, Stub, M, FailedValue, StubValue>,
 ): Guard<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {

@@ -63,7 +63,7 @@ export interface GuardOptions<
   Ok extends z.ZodType,
   Failed extends z.ZodType,
   Stub extends z.ZodType,
-  M extends MeasuresSchema,
+  M extends MeasuresSchema = never,
   FailedValue extends Value<Failed> = Value<Failed>,
   StubValue extends Value<Stub> = Value<Stub>,
 > {
@@ -73,7 +73,7 @@ export interface GuardOptions<
   /** The FAILED value of a failure; called once for each code at start, so it must be a pure function. */
   readonly failed: (failure: Failure) => FailedValue;
   /** The safe path. Its value is parsed on each call. */
-  readonly stub: (input: In, context: StubContext) => StubValue | Promise<StubValue>;
+  readonly stub: (input: In, context: StubContext<M>) => StubValue | Promise<StubValue>;
   readonly provider: Provider<In>;
   readonly flags: FlagSource;
   /** What a failed request gets: the FAILED value, or the safe path's answer. There is no default. */

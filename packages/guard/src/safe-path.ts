@@ -4,14 +4,17 @@ import {
   type Contract,
   type Failure,
   type FailureCode,
+  type MeasuresReport,
+  type MeasuresSchema,
 } from "@sluice/contract";
 import type { z } from "zod";
 import type { Events } from "./events.ts";
 import type { MeasureCollector } from "./measure-collector.ts";
 
 /** What a stub is given besides its input. */
-export interface StubContext {
-  measure(report: Readonly<Record<string, number | boolean | string>>): void;
+export interface StubContext<M extends MeasuresSchema> {
+  /** Reports measures of the application's own work. */
+  measure(report: MeasuresReport<M>): void;
 }
 
 /** The values that need no provider. Whatever they return has been parsed under the contract. */
@@ -29,7 +32,7 @@ export interface SafePath<In, Failed, Stub> {
 export function createSafePath<In, Failed, Stub>(options: {
   readonly contract: Contract<z.ZodType, z.ZodType<Failed>, z.ZodType<Stub>>;
   readonly failed: (failure: Failure) => unknown;
-  readonly stub: (input: In, context: StubContext) => unknown;
+  readonly stub: (input: In, context: { readonly measure: (report: unknown) => void }) => unknown;
   readonly events: Events;
 }): SafePath<In, Failed, Stub> {
   const { contract, stub, events } = options;

@@ -66,11 +66,13 @@ export function createTripwire(
   let process: Watch = { window: [], tripped: false };
   const runs = new Map<string, Watch>();
 
+  let latest = "";
   const tell = (trip: Trip, what: string): void => {
     const figures = Object.entries(trip.figures).map(([name, value]) => `${name} ${value}`);
+    latest = `${trip.condition} (${figures.join(", ")})`;
     events.alert({
       code: "TRIPPED",
-      message: `the tripwire shut ${what}: ${trip.condition} (${figures.join(", ")}); it stays shut until reset`,
+      message: `the tripwire shut ${what}: ${latest}; it stays shut until reset`,
       figures: trip.figures,
     });
   };
@@ -92,7 +94,11 @@ export function createTripwire(
   };
 
   return {
-    detail: `tripwire per ${scope}`,
+    get detail() {
+      return latest === ""
+        ? `tripwire per ${scope}`
+        : `tripwire per ${scope}, last trip: ${latest}`;
+    },
     hasTripped: (run) => run !== undefined && scope === "run" && (runs.get(run)?.tripped ?? false),
     observe(run, seen) {
       if (scope === "process") {

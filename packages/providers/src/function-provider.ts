@@ -2,6 +2,9 @@ import {
   FailureCode,
   parseOptions,
   type AskableSchema,
+  type Measures,
+  type MeasuresReport,
+  type MeasuresSchema,
   type Provider,
   type ProviderCall,
   type Usage,
@@ -11,15 +14,15 @@ import { z } from "zod";
 import { ProviderError } from "./provider-error.ts";
 
 /** What a guarded function is given besides its input. */
-export interface FunctionContext {
+export interface FunctionContext<M extends MeasuresSchema = never> {
   /** Aborted when the caller goes away, the time is up, or the feature is shut. */
   readonly signal: AbortSignal;
   readonly maxOutputTokens: number | undefined;
   /** JSON Schema of the value that is asked for. */
   readonly schema: AskableSchema;
   readonly idempotencyKey: string;
-  /** Reports measures of the application's own work. */
-  measure(report: Readonly<Record<string, number | boolean | string>>): void;
+  /** Reports measures that were declared; the guard checks them against its own declaration. */
+  measure(report: MeasuresReport<M>): void;
   /** Reports real token usage; without it the reservation stays charged. */
   usage(usage: Usage): void;
 }
@@ -32,13 +35,18 @@ const optionsSchema = z.strictObject({
       error: "a function",
     })
     .optional(),
+  measures: z
+    .custom<object>((value) => value instanceof z.ZodObject, { error: "a z.strictObject" })
+    .optional(),
 });
 
-export interface FunctionProviderOptions<In> {
+export interface FunctionProviderOptions<In, M extends MeasuresSchema = never> {
   readonly name?: string;
   readonly model?: string;
   /** Upper bound of the prompt's tokens. Default: the bytes of the input, or of its JSON. */
   readonly inputTokens?: (input: In) => number;
+  /** The measures that the guard declares, for the type of `context.measure`. */
+  readonly measures?: M;
 }
 
 /**
@@ -46,9 +54,9 @@ export interface FunctionProviderOptions<In> {
  * A throw is `PROVIDER_UNAVAILABLE`, a {@link ProviderError} its own code, and an error with an HTTP
  * `status` that status's code.
  */
-export function functionProvider<In>(
-  fn: (input: In, context: FunctionContext) => unknown,
-  options: FunctionProviderOptions<In> = {},
+export function functionProvider<In, M extends MeasuresSchema = never>(
+  fn: (input: In, context: FunctionContext<M>) => unknown,
+  options: FunctionProviderOptions<In, M> = {},
 ): Provider<In> {
   parseOptions("functionProvider", functionSchema, fn);
   const { name, model } = parseOptions("functionProvider", optionsSchema, options);
@@ -65,7 +73,7 @@ export function functionProvider<In>(
           maxOutputTokens: call.maxOutputTokens,
           schema: call.schema,
           idempotencyKey: call.idempotencyKey,
-          measure: (report) => call.measure(report),
+          measure: (report) => call.measure(report as Measures),
           usage: (reported) => {
             usage = reported;
           },

@@ -9,7 +9,9 @@ export function killSwitchGate<In>(tripwire: Tripwire): Gate<In> {
     mode: "enforce",
     onIndeterminate: "closed",
     reason: Reason.KILLED,
-    detail: tripwire.detail,
+    get detail() {
+      return tripwire.detail;
+    },
     check({ shut, request }) {
       if (shut?.gate === "kill-switch") return { effect: "divert", reason: shut.reason };
       if (tripwire.hasTripped(request.run)) return { effect: "divert", reason: Reason.TRIPPED };
