@@ -208,13 +208,14 @@ export function createGuard<
     work.end({ how: "void" });
   }
 
-  const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}'s release`);
+  const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}`);
+  const owner = Symbol(feature);
 
   const check = composeChecks(gates, safety, (gate) => onThrow(`the gate ${gate}`), onHoldThrow);
 
   const toDecision = (context: GateContext<In>, result: ChainResult): OpenDecision<In> => {
     const work = new Work(context, clock.monotonicMs(), onHoldThrow);
-    const decision = new OpenDecision(newId(), feature, result, work);
+    const decision = new OpenDecision(newId(), feature, result, work, owner);
     if (result.effect === "allow") inFlight.add(work);
     else releaseHolds(context.holds, { how: "void" }, onHoldThrow);
     if (events.wanted) {
@@ -246,7 +247,7 @@ export function createGuard<
   };
 
   const mine = (decision: Decision): OpenDecision<In> => {
-    if (!(decision instanceof OpenDecision) || decision.feature !== feature) {
+    if (!OpenDecision.isOf(decision, owner)) {
       throw new TypeError("sluice: the decision was not made by this guard");
     }
     return decision as OpenDecision<In>;
@@ -260,7 +261,11 @@ export function createGuard<
       const decision = decide(input, request);
       return executeOpen(decision instanceof Promise ? await decision : decision);
     },
-    giveUp: (decision) => giveUpWork(OpenDecision.workOf(mine(decision))),
+    giveUp(decision) {
+      const work = OpenDecision.workOf(mine(decision));
+      // What is being executed is given back by its execution.
+      if (work.isOpen) giveUpWork(work);
+    },
     check,
     kill() {
       safety.kill();

@@ -14,8 +14,9 @@ export class OpenDecision<In> implements Decision {
   readonly trail: readonly TrailEntry[];
   readonly closed: boolean;
   readonly #work: Work<In>;
+  readonly #owner: symbol;
 
-  constructor(id: string, feature: string, result: ChainResult, work: Work<In>) {
+  constructor(id: string, feature: string, result: ChainResult, work: Work<In>, owner: symbol) {
     this.id = id;
     this.feature = feature;
     this.effect = result.effect;
@@ -27,6 +28,12 @@ export class OpenDecision<In> implements Decision {
     const version = work.context.flags.flags.version;
     if (version !== undefined) this.flagVersion = version;
     this.#work = work;
+    this.#owner = owner;
+  }
+
+  /** Whether the guard that the symbol stands for made it; two guards may have one feature's name. */
+  static isOf(decision: unknown, owner: symbol): boolean {
+    return decision instanceof OpenDecision && #owner in decision && decision.#owner === owner;
   }
 
   static workOf<In>(decision: OpenDecision<In>): Work<In> {

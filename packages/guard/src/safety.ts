@@ -52,14 +52,18 @@ export function createSafety(options: {
     return compiled;
   };
 
+  function onSourceThrow(): void {
+    events.alertOnce("flags", {
+      code: "DEPENDENCY_THREW",
+      message: "the flag source threw; the feature is closed",
+    });
+  }
+
   function read(): FeatureFlags {
     try {
       return source.read(feature);
     } catch {
-      events.alertOnce("flags", {
-        code: "DEPENDENCY_THREW",
-        message: "the flag source threw; the feature is read as disabled",
-      });
+      onSourceThrow();
       return unreadable;
     }
   }
@@ -80,10 +84,16 @@ export function createSafety(options: {
   }
 
   const isStale = (): boolean => {
-    const confirmed = source.confirmedAt();
-    if (confirmed === undefined) return false;
-    const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
-    return flagAgeMs(confirmed, now) > maxStalenessMs;
+    try {
+      const confirmed = source.confirmedAt();
+      if (confirmed === undefined) return false;
+      const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+      // Not `>`: an age that is no number is no confirmation.
+      return !(flagAgeMs(confirmed, now) <= maxStalenessMs);
+    } catch {
+      onSourceThrow();
+      return true;
+    }
   };
 
   return {

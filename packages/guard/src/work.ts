@@ -42,7 +42,13 @@ export class Work<In> {
   }
 
   renew(): void {
-    for (const hold of this.context.holds) hold.renew?.();
+    for (const hold of this.context.holds) {
+      try {
+        hold.renew?.();
+      } catch {
+        this.#onHoldThrow(hold.kind);
+      }
+    }
   }
 
   /** Gives every hold back; only the first call counts. */
