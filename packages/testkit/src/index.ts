@@ -41,3 +41,5 @@ export {
   type UpstreamAnswer,
   type UpstreamRequest,
 } from "./start-upstream.ts";
+export type { BreakerHarness, BreakerOptions, CreateBreaker } from "./breaker/bench.ts";
+export { describeBreaker } from "./breaker/suite.ts";
