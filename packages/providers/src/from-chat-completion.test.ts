@@ -1,0 +1,161 @@
+import { failureCodes } from "@sluice/contract";
+import { chatCompletion } from "@sluice/testkit";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { fromChatCompletion } from "./from-chat-completion.ts";
+
+const codeOf = (answer: unknown) => {
+  const reply = fromChatCompletion(answer);
+  return reply.ok ? "ok" : reply.code;
+};
+const text = (answer: unknown) => {
+  const reply = fromChatCompletion(answer);
+  return reply.ok && reply.output.kind === "text" ? reply.output.text : undefined;
+};
+
+describe("an answer whose choice", () => {
+  it.each([
+    ["stops is a success", chatCompletion("{}"), "ok"],
+    ["has no finish reason is a success", chatCompletion("{}", { finish: "" }), "ok"],
+    [
+      "ended for its length is truncated",
+      chatCompletion("{", { finish: "length" }),
+      "OUTPUT_TRUNCATED",
+    ],
+    [
+      "was filtered is filtered, with what was written so far",
+      chatCompletion("{", { finish: "content_filter" }),
+      "CONTENT_FILTERED",
+    ],
+    [
+      "was filtered without a message (Azure) is filtered",
+      { choices: [{ finish_reason: "content_filter", index: 0, content_filter_results: {} }] },
+      "CONTENT_FILTERED",
+    ],
+    [
+      "is a refusal is refused",
+      chatCompletion(null, { message: { refusal: "I can't help with that." } }),
+      "REFUSED",
+    ],
+    ["has an empty refusal is a success", chatCompletion("{}", { message: { refusal: "" } }), "ok"],
+    [
+      "calls a tool has no content",
+      chatCompletion(null, { finish: "tool_calls" }),
+      "OUTPUT_NOT_JSON",
+    ],
+    ["has null as content has none", chatCompletion(null), "OUTPUT_NOT_JSON"],
+    ["has a number as content has none", chatCompletion(7), "OUTPUT_NOT_JSON"],
+    ["has no message has no content", { choices: [{ finish_reason: "stop" }] }, "OUTPUT_NOT_JSON"],
+    ["has null as message has no content", { choices: [{ message: null }] }, "OUTPUT_NOT_JSON"],
+  ])("%s", (_, answer, expected) => {
+    expect(codeOf(answer)).toBe(expected);
+  });
+
+  it("has content in parts is their text", () => {
+    const parts = [
+      { type: "text", text: '{"a":' },
+      { type: "thinking", thinking: [] },
+      null,
+      { type: "text", text: "1}" },
+    ];
+    expect(text(chatCompletion(parts))).toBe('{"a":1}');
+  });
+});
+
+describe("an answer without choices", () => {
+  it.each([
+    [null],
+    [undefined],
+    [0],
+    ["<html>"],
+    [[]],
+    [{}],
+    [{ choices: null }],
+    [{ choices: {} }],
+    [{ error: { message: "overloaded", code: 503 } }],
+    [{ success: false, result: [] }],
+  ])("%j is no answer of the provider", (answer) => {
+    expect(codeOf(answer)).toBe("PROVIDER_UNAVAILABLE");
+  });
+});
+
+const usageOf = (usage: unknown) => fromChatCompletion(chatCompletion("{}", { usage })).usage;
+
+describe("usage", () => {
+  it("is taken as told", () => {
+    expect(usageOf({ prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 })).toEqual({
+      inputTokens: 3,
+      outputTokens: 4,
+    });
+  });
+
+  it.each([
+    [undefined],
+    [null],
+    ["none"],
+    [{}],
+    [{ prompt_tokens: 3 }],
+    [{ prompt_tokens: 3, completion_tokens: null }],
+    [{ prompt_tokens: "3", completion_tokens: "4" }],
+    [{ prompt_tokens: -3, completion_tokens: 4 }],
+    [{ prompt_tokens: 3.5, completion_tokens: 4 }],
+    [{ prompt_tokens: Number.NaN, completion_tokens: 4 }],
+    [{ prompt_tokens: 3, completion_tokens: 1e300 }],
+  ])("%j is not taken, so that the reservation stays", (usage) => {
+    const answer = { ...chatCompletion("{}"), usage };
+    expect(fromChatCompletion(answer)).toMatchObject({ ok: true, usage: undefined });
+  });
+
+  it("is told with a failure too", () => {
+    const answer = chatCompletion("{", { finish: "length" });
+    expect(fromChatCompletion(answer)).toMatchObject({
+      ok: false,
+      usage: { inputTokens: 12, outputTokens: 5 },
+    });
+  });
+});
+
+const failureKeys = new Set(["ok", "code", "dispatched", "usage"]);
+
+describe("whatever the answer", () => {
+  it("there is a reply, and a failure holds none of its text", () => {
+    const junk = fc.anything({ withNullPrototype: true, withBigInt: true, withMap: true });
+    const shaped = fc.record(
+      {
+        choices: fc.oneof(
+          junk,
+          fc.array(
+            fc.record(
+              {
+                finish_reason: fc.oneof(
+                  junk,
+                  fc.constantFrom("stop", "length", "content_filter", "error", "tool_calls"),
+                ),
+                message: fc.oneof(
+                  junk,
+                  fc.record(
+                    { content: fc.oneof(junk, fc.string()), refusal: junk },
+                    { requiredKeys: [] },
+                  ),
+                ),
+              },
+              { requiredKeys: [] },
+            ),
+          ),
+        ),
+        usage: junk,
+        error: junk,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(junk, shaped), (answer) => {
+        const reply = fromChatCompletion(answer);
+        return reply.ok
+          ? reply.output.kind === "text"
+          : Object.keys(reply).every((key) => failureKeys.has(key)) &&
+              failureCodes.includes(reply.code);
+      }),
+    );
+  });
+});

@@ -1,0 +1,282 @@
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
+import { failureCodes, type ProviderCall, type ProviderReply } from "@sluice/contract";
+import {
+  chatCompletion,
+  sendJson,
+  startUpstream,
+  type Upstream,
+  type UpstreamAnswer,
+} from "@sluice/testkit";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { openaiProvider } from "./openai-provider.ts";
+
+/** Stands in every upstream text; no reply may hold it. */
+const sentinel = "sentinel-7f3a";
+
+const call: ProviderCall<string> = {
+  input: `Say ${sentinel}`,
+  schema: {},
+  maxOutputTokens: 20,
+  reserved: undefined,
+  signal: new AbortController().signal,
+  idempotencyKey: "key-1",
+  measure: () => undefined,
+};
+
+const providerAt = (baseUrl: string) =>
+  openaiProvider<string>({ model: "m", apiKey: "sk-test", baseUrl, prompt: (text) => text });
+
+let upstream: Upstream;
+beforeAll(async () => {
+  upstream = await startUpstream(() => undefined);
+});
+afterAll(() => upstream.close());
+
+async function replyTo(answer: UpstreamAnswer): Promise<ProviderReply> {
+  upstream.answerWith(answer);
+  const before = upstream.requests.length;
+  const reply = await providerAt(upstream.url).generate(call);
+  expect(upstream.requests.length).toBe(before + 1);
+  expect(reply.ok ? "" : JSON.stringify(reply)).not.toContain(sentinel);
+  expect([...failureCodes, undefined]).toContain(reply.ok ? undefined : reply.code);
+  return reply;
+}
+
+const json =
+  (body: unknown, status = 200): UpstreamAnswer =>
+  (res) =>
+    sendJson(res, body, status);
+const raw =
+  (
+    body: string | Buffer,
+    headers: Readonly<Record<string, string>>,
+    status = 200,
+  ): UpstreamAnswer =>
+  (res) =>
+    void res.writeHead(status, headers).end(body);
+const error = (code: string | number | null, more: object = {}) => ({
+  error: { message: `because ${sentinel}`, type: "t", param: null, code, ...more },
+});
+
+const html = `<!DOCTYPE html><html><body>${sentinel} 502 Bad Gateway</body></html>`;
+const typeJson = { "content-type": "application/json" };
+
+describe("a status", () => {
+  it.each<[status: number, body: unknown, code: string]>([
+    [400, error("invalid_request_error"), "PROVIDER_BAD_REQUEST"],
+    [400, error("context_length_exceeded"), "PROVIDER_BAD_REQUEST"],
+    [400, { code: "invalid-argument", error: `Incorrect key ${sentinel}` }, "PROVIDER_BAD_REQUEST"],
+    [401, error("invalid_api_key"), "PROVIDER_AUTH"],
+    [401, { detail: sentinel }, "PROVIDER_AUTH"],
+    [403, error("unsupported_country_region_territory"), "PROVIDER_AUTH"],
+    [404, error("model_not_found"), "PROVIDER_BAD_REQUEST"],
+    [408, error(null), "PROVIDER_TIMEOUT"],
+    [409, error(null), "PROVIDER_BAD_REQUEST"],
+    [413, error(null), "PROVIDER_BAD_REQUEST"],
+    [422, error(null), "PROVIDER_BAD_REQUEST"],
+    [429, error("rate_limit_exceeded"), "PROVIDER_RATE_LIMITED"],
+    [429, { status: sentinel }, "PROVIDER_RATE_LIMITED"],
+    [429, error("insufficient_quota"), "PROVIDER_QUOTA"],
+    [500, error("internal_server_error"), "PROVIDER_UNAVAILABLE"],
+    [502, error(502), "PROVIDER_UNAVAILABLE"],
+    [503, error(503), "PROVIDER_UNAVAILABLE"],
+    [504, error(null), "PROVIDER_TIMEOUT"],
+    [520, "", "PROVIDER_UNAVAILABLE"],
+    [
+      529,
+      { type: "error", error: { type: "overloaded_error", message: sentinel } },
+      "PROVIDER_UNAVAILABLE",
+    ],
+  ])("%i with %j is %s", async (status, body, code) => {
+    expect(await replyTo(json(body, status))).toMatchObject({
+      ok: false,
+      code,
+      dispatched: true,
+      httpStatus: status,
+    });
+  });
+
+  it("5xx of a proxy, in HTML, is the provider out of reach", async () => {
+    expect(await replyTo(raw(html, { "content-type": "text/html" }, 502))).toMatchObject({
+      code: "PROVIDER_UNAVAILABLE",
+      httpStatus: 502,
+    });
+  });
+
+  it("whose body is cut keeps its meaning", async () => {
+    const reply = await replyTo((res) => {
+      res.writeHead(401, { ...typeJson, "content-length": "1000" });
+      res.write('{"error":', () => res.socket?.destroy());
+    });
+    expect(reply).toMatchObject({ code: "PROVIDER_AUTH", httpStatus: 401 });
+  });
+
+  it.each([
+    [{ "retry-after": "7" }, 7000],
+    [{ "retry-after": "0.5" }, 500],
+    [{ "retry-after-ms": "6", "retry-after": "1" }, 6],
+    [{ "retry-after": "Wed, 21 Oct 2099 07:28:00 GMT" }, undefined],
+    [{ "retry-after": "soon" }, undefined],
+    [{ "retry-after": "-3" }, undefined],
+    [{}, undefined],
+  ])("429 with %j asks to wait %s ms", async (headers, retryAfterMs) => {
+    const answer = raw(
+      JSON.stringify(error("rate_limit_exceeded")),
+      { ...typeJson, ...headers },
+      429,
+    );
+    expect(await replyTo(answer)).toMatchObject({ code: "PROVIDER_RATE_LIMITED", retryAfterMs });
+  });
+});
+
+describe("a 200", () => {
+  it.each<[what: string, code: string, answer: UpstreamAnswer]>([
+    ["that is no JSON", "PROVIDER_UNAVAILABLE", raw(`${sentinel} {`, typeJson)],
+    ["that is a number", "PROVIDER_UNAVAILABLE", raw("7", typeJson)],
+    ["that is null", "PROVIDER_UNAVAILABLE", raw("null", typeJson)],
+    ["that is a string", "PROVIDER_UNAVAILABLE", raw(JSON.stringify(sentinel), typeJson)],
+    ["that is an array", "PROVIDER_UNAVAILABLE", json([sentinel])],
+    ["that is empty", "PROVIDER_UNAVAILABLE", raw("", typeJson)],
+    [
+      "that is empty and chunked",
+      "PROVIDER_UNAVAILABLE",
+      raw("", { ...typeJson, "transfer-encoding": "chunked" }),
+    ],
+    [
+      "without a content type",
+      "PROVIDER_UNAVAILABLE",
+      raw(JSON.stringify(chatCompletion("{}")), {}),
+    ],
+    ["of HTML", "PROVIDER_UNAVAILABLE", raw(html, { "content-type": "text/html" })],
+    ["of HTML called JSON", "PROVIDER_UNAVAILABLE", raw(html, typeJson)],
+    [
+      "of an event stream",
+      "PROVIDER_UNAVAILABLE",
+      raw(`data: {"choices":[]}\n\n`, { "content-type": "text/event-stream" }),
+    ],
+    ["without choices", "PROVIDER_UNAVAILABLE", json({ id: sentinel })],
+    ["with an error and no choices", "PROVIDER_UNAVAILABLE", json(error(502))],
+    [
+      "without a message, filtered",
+      "CONTENT_FILTERED",
+      json({ choices: [{ finish_reason: "content_filter" }] }),
+    ],
+    ["with a refusal", "REFUSED", json(chatCompletion(null, { message: { refusal: sentinel } }))],
+    [
+      "that reached the output cap",
+      "OUTPUT_TRUNCATED",
+      json(chatCompletion(sentinel, { finish: "length" })),
+    ],
+    ["with null as content", "OUTPUT_NOT_JSON", json(chatCompletion(null))],
+    [
+      "nested beyond what a stack holds",
+      "PROVIDER_UNAVAILABLE",
+      raw("[".repeat(200_000), typeJson),
+    ],
+    [
+      "compressed wrongly",
+      "STREAM_CUT",
+      raw(Buffer.from(sentinel), { ...typeJson, "content-encoding": "gzip" }),
+    ],
+    [
+      // What fetch makes of it is the part that came, so it shows as broken JSON.
+      "compressed and cut",
+      "PROVIDER_UNAVAILABLE",
+      raw(gzipSync(JSON.stringify(chatCompletion("{}"))).subarray(0, 40), {
+        ...typeJson,
+        "content-encoding": "gzip",
+      }),
+    ],
+    [
+      "cut in its body",
+      "STREAM_CUT",
+      (res) => {
+        res.writeHead(200, { ...typeJson, "content-length": "1000" });
+        res.write(`{"choices":["${sentinel}`, () => res.socket?.destroy());
+      },
+    ],
+    [
+      "cut in its chunked body",
+      "STREAM_CUT",
+      (res) => {
+        res.writeHead(200, typeJson);
+        res.write(`{"choices":["${sentinel}`, () => res.socket?.destroy());
+      },
+    ],
+  ])("%s is %s", async (_, code, answer) => {
+    expect(await replyTo(answer)).toMatchObject({ ok: false, code, dispatched: true });
+  });
+
+  it("204 is no answer", async () => {
+    expect(await replyTo((res) => void res.writeHead(204).end())).toMatchObject({
+      ok: false,
+      code: "PROVIDER_UNAVAILABLE",
+    });
+  });
+
+  it("in parts is their text", async () => {
+    const parts = [
+      { type: "text", text: "{" },
+      { type: "text", text: "}" },
+    ];
+    expect(await replyTo(json(chatCompletion(parts)))).toMatchObject({
+      ok: true,
+      output: { kind: "text", text: "{}" },
+    });
+  });
+
+  it.each([[null], ["much"], [{ prompt_tokens: -1, completion_tokens: 2 }]])(
+    "with %j as usage succeeds without usage",
+    async (usage) => {
+      const answer = { ...chatCompletion("{}"), usage };
+      expect(await replyTo(json(answer))).toMatchObject({ ok: true, usage: undefined });
+    },
+  );
+
+  it("that a byte order mark or white space stands before is read", async () => {
+    const body = `\ufeff \n${JSON.stringify(chatCompletion("{}"))}`;
+    expect(await replyTo(raw(body, typeJson))).toMatchObject({ ok: true });
+  });
+});
+
+describe("a connection", () => {
+  it("that is refused was never dispatched", async () => {
+    const closed = await startUpstream(() => undefined);
+    await closed.close();
+    for (const url of [closed.url, closed.url.replace("127.0.0.1", "localhost")]) {
+      expect(await providerAt(url).generate(call)).toEqual({
+        ok: false,
+        code: "PROVIDER_UNAVAILABLE",
+        dispatched: false,
+      });
+    }
+  });
+
+  it("to a name that does not exist was never dispatched", async () => {
+    expect(await providerAt("http://sluice.invalid/v1").generate(call)).toMatchObject({
+      code: "PROVIDER_UNAVAILABLE",
+      dispatched: false,
+    });
+  });
+
+  it("that closes before an answer may have been dispatched", async () => {
+    expect(await replyTo((res) => res.socket?.destroy())).toEqual({
+      ok: false,
+      code: "PROVIDER_UNAVAILABLE",
+      dispatched: true,
+    });
+  });
+
+  it("that speaks no HTTP may have been dispatched", async () => {
+    const server = createServer((socket) => socket.end(`${sentinel}\r\n\r\n`));
+    const listening = Promise.withResolvers<void>();
+    server.listen(0, "127.0.0.1", listening.resolve);
+    await listening.promise;
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const reply = await providerAt(`http://127.0.0.1:${port}`).generate(call);
+    expect(reply).toEqual({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
+  });
+});
