@@ -45,6 +45,21 @@ describe("an answer whose choice", () => {
     ],
     ["has null as content has none", chatCompletion(null), "OUTPUT_NOT_JSON"],
     ["has a number as content has none", chatCompletion(7), "OUTPUT_NOT_JSON"],
+    [
+      "holds a refusal among its parts is refused",
+      chatCompletion([{ type: "refusal", refusal: "I can't help with that." }]),
+      "REFUSED",
+    ],
+    [
+      "ended in an error is no answer",
+      chatCompletion("{", { finish: "error" }),
+      "PROVIDER_UNAVAILABLE",
+    ],
+    [
+      "holds an error is that error",
+      { choices: [{ error: { code: 429, message: "x" }, message: { content: "" } }] },
+      "PROVIDER_RATE_LIMITED",
+    ],
     ["has no message has no content", { choices: [{ finish_reason: "stop" }] }, "OUTPUT_NOT_JSON"],
     ["has null as message has no content", { choices: [{ message: null }] }, "OUTPUT_NOT_JSON"],
   ])("%s", (_, answer, expected) => {
@@ -72,6 +87,8 @@ describe("an answer without choices", () => {
     [{}],
     [{ choices: null }],
     [{ choices: {} }],
+    [{ choices: [] }],
+    [{ choices: [null] }],
     [{ error: { message: "overloaded", code: 503 } }],
     [{ success: false, result: [] }],
   ])("%j is no answer of the provider", (answer) => {
@@ -80,6 +97,29 @@ describe("an answer without choices", () => {
 });
 
 const usageOf = (usage: unknown) => fromChatCompletion(chatCompletion("{}", { usage })).usage;
+
+describe("an error inside a 200", () => {
+  it.each([
+    [{ message: "x", code: 502 }, "PROVIDER_UNAVAILABLE"],
+    [{ message: "x", code: 429 }, "PROVIDER_RATE_LIMITED"],
+    [{ message: "x", code: 401 }, "PROVIDER_AUTH"],
+    [{ message: "x", code: 408 }, "PROVIDER_TIMEOUT"],
+    [{ message: "x", code: "insufficient_quota" }, "PROVIDER_QUOTA"],
+    [{ message: "x", code: null, type: "content_filter" }, "CONTENT_FILTERED"],
+    [{ message: "x", code: "server_is_overloaded" }, "PROVIDER_UNAVAILABLE"],
+    [{ message: "x", code: 7 }, "PROVIDER_UNAVAILABLE"],
+    ["overloaded", "PROVIDER_UNAVAILABLE"],
+    [[{ code: 2005 }], "PROVIDER_UNAVAILABLE"],
+  ])("%j is %s, whatever stands beside it", (error, expected) => {
+    expect(codeOf({ error })).toBe(expected);
+    expect(codeOf({ ...chatCompletion("{}"), error })).toBe(expected);
+  });
+
+  it("that is empty is none", () => {
+    expect(codeOf({ ...chatCompletion("{}"), error: null })).toBe("ok");
+    expect(codeOf({ ...chatCompletion("{}"), error: "" })).toBe("ok");
+  });
+});
 
 describe("usage", () => {
   it("is taken as told", () => {

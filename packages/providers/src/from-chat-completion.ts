@@ -1,4 +1,5 @@
 import { FailureCode, type ProviderReply, type Usage } from "@sluice/contract";
+import { failureOfError } from "./failure-of-error.ts";
 
 /**
  * A Chat Completions answer as OpenAI-compatible hosts really send it: any member may be missing, null,
@@ -15,14 +16,17 @@ export function fromChatCompletion(answer: unknown): ProviderReply {
     usage,
   });
   const { choices } = completion;
-  if (!Array.isArray(choices)) return failed(FailureCode.PROVIDER_UNAVAILABLE);
-  const choice = objectOf(choices[0]);
+  const choice = Array.isArray(choices) ? objectOf(choices[0]) : {};
   const message = objectOf(choice["message"]);
   const finish = choice["finish_reason"];
-  if (finish === "content_filter") return failed(FailureCode.CONTENT_FILTERED);
-  if (typeof message["refusal"] === "string" && message["refusal"] !== "") {
-    return failed(FailureCode.REFUSED);
+  // OpenRouter and others put an error of the host behind them into a 200.
+  const error = completion["error"] ?? choice["error"];
+  if (isPresent(error)) return failed(failureOfInnerError(error));
+  if (finish === "error" || Object.keys(choice).length === 0) {
+    return failed(FailureCode.PROVIDER_UNAVAILABLE);
   }
+  if (finish === "content_filter") return failed(FailureCode.CONTENT_FILTERED);
+  if (isRefusal(message)) return failed(FailureCode.REFUSED);
   if (finish === "length") return failed(FailureCode.OUTPUT_TRUNCATED);
   const text = textOf(message["content"]);
   if (text === undefined) return failed(FailureCode.OUTPUT_NOT_JSON);
@@ -31,6 +35,22 @@ export function fromChatCompletion(answer: unknown): ProviderReply {
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "" && value !== false;
+}
+
+/** The status that a host hands on as the error's code; without one it is the host's own failure. */
+function failureOfInnerError(error: unknown): FailureCode {
+  const { code, type } = objectOf(error);
+  const isStatus = Number.isInteger(code) && Number(code) >= 400 && Number(code) < 600;
+  return failureOfError(isStatus ? Number(code) : 502, { code, type });
+}
+
+function isRefusal({ refusal, content }: Readonly<Record<string, unknown>>): boolean {
+  if (typeof refusal === "string" && refusal !== "") return true;
+  return Array.isArray(content) && content.some((part) => objectOf(part)["type"] === "refusal");
 }
 
 /** A string, or an array of parts of which the text ones count. */

@@ -1,6 +1,6 @@
 import { FailureCode, type ProviderReply } from "@sluice/contract";
-import { failureOfStatus } from "@sluice/policy";
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import { failureOfError } from "./failure-of-error.ts";
 
 /** Connection errors after which it is certain that no byte of the request left. */
 const neverConnected = new Set([
@@ -23,10 +23,9 @@ export function fromOpenaiError(error: unknown): ProviderReply {
     return failed(FailureCode.PROVIDER_UNAVAILABLE, !hasCause(error, neverConnected));
   }
   if (error instanceof APIError && typeof error.status === "number") {
-    const quota = error.code === "insufficient_quota";
     return {
       ok: false,
-      code: quota ? FailureCode.PROVIDER_QUOTA : failureOfStatus(error.status),
+      code: failureOfError(error.status, error),
       dispatched: true,
       httpStatus: error.status,
       retryAfterMs: retryAfterMs(error.headers as Headers | undefined),

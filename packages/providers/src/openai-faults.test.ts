@@ -79,6 +79,8 @@ describe("a status", () => {
     [429, error("rate_limit_exceeded"), "PROVIDER_RATE_LIMITED"],
     [429, { status: sentinel }, "PROVIDER_RATE_LIMITED"],
     [429, error("insufficient_quota"), "PROVIDER_QUOTA"],
+    [429, error(null, { type: "insufficient_quota" }), "PROVIDER_QUOTA"],
+    [400, error("content_filter"), "CONTENT_FILTERED"],
     [500, error("internal_server_error"), "PROVIDER_UNAVAILABLE"],
     [502, error(502), "PROVIDER_UNAVAILABLE"],
     [503, error(503), "PROVIDER_UNAVAILABLE"],
