@@ -129,6 +129,23 @@ describe("usage", () => {
     });
   });
 
+  it("counts what the total has beyond its parts as output: reasoning that is charged", () => {
+    expect(usageOf({ prompt_tokens: 307, completion_tokens: 26, total_tokens: 588 })).toEqual({
+      inputTokens: 307,
+      outputTokens: 281,
+    });
+  });
+
+  it.each([[0], [5], [null], ["900"], [-1], [1e300]])(
+    "is not lowered, nor undone, by the total %j",
+    (total_tokens) => {
+      expect(usageOf({ prompt_tokens: 3, completion_tokens: 4, total_tokens })).toEqual({
+        inputTokens: 3,
+        outputTokens: 4,
+      });
+    },
+  );
+
   it.each([
     [undefined],
     [null],

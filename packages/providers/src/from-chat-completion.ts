@@ -1,5 +1,6 @@
 import { FailureCode, type ProviderReply, type Usage } from "@sluice/contract";
 import { failureOfError } from "./failure-of-error.ts";
+import { isCount, parseUsage } from "./parse-usage.ts";
 
 /**
  * A Chat Completions answer as OpenAI-compatible hosts really send it: any member may be missing, null,
@@ -63,11 +64,14 @@ function textOf(content: unknown): string | undefined {
     .join("");
 }
 
-function usageOf(usage: unknown): Usage | undefined {
-  const { prompt_tokens: inputTokens, completion_tokens: outputTokens } = objectOf(usage);
-  return isCount(inputTokens) && isCount(outputTokens) ? { inputTokens, outputTokens } : undefined;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+/**
+ * xAI and Gemini leave reasoning out of `completion_tokens` but not out of the total, and charge for it;
+ * what the total has beyond the two counts as output, the dearer of them.
+ */
+function usageOf(value: unknown): Usage | undefined {
+  const { prompt_tokens, completion_tokens, total_tokens } = objectOf(value);
+  const usage = parseUsage(prompt_tokens, completion_tokens);
+  if (usage === undefined || !isCount(total_tokens)) return usage;
+  const beyond = Math.max(0, total_tokens - usage.inputTokens - usage.outputTokens);
+  return { ...usage, outputTokens: usage.outputTokens + beyond };
 }

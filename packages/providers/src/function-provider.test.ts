@@ -1,4 +1,10 @@
-import { ConfigError, FailureCode, failureCodes, type ProviderCall } from "@sluice/contract";
+import {
+  ConfigError,
+  FailureCode,
+  failureCodes,
+  type ProviderCall,
+  type Usage,
+} from "@sluice/contract";
 import * as fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
@@ -43,14 +49,22 @@ describe("what a guarded function returns", () => {
 });
 
 describe("what a guarded function throws", () => {
-  it.each([[new Error("secret")], ["secret"], [undefined], [null], [{}], [{ status: "500" }]])(
-    "%j is the provider out of reach, without its text",
-    async (thrown) => {
-      const reply = await throwing(thrown);
-      expect(reply).toEqual({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
-      expect(JSON.stringify(reply)).not.toContain("secret");
-    },
-  );
+  it.each([
+    [new Error("secret")],
+    ["secret"],
+    [undefined],
+    [null],
+    [{}],
+    [{ status: "500" }],
+    [{ status: Symbol("500") }],
+    [{ status: 200 }],
+    [{ status: 0 }],
+    [{ status: Number.NaN }],
+  ])("%j is the provider out of reach, without its text", async (thrown) => {
+    const reply = await throwing(thrown);
+    expect(reply).toEqual({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
+    expect(JSON.stringify(reply)).not.toContain("secret");
+  });
 
   it("is the same from a promise", async () => {
     expect(await generate(() => Promise.reject(new Error("secret")))).toMatchObject({
@@ -74,6 +88,12 @@ describe("what a guarded function throws", () => {
 
   it.each(failureCodes)("a ProviderError of %s is that failure", async (code) => {
     expect(await throwing(new ProviderError(code))).toMatchObject({ code });
+  });
+
+  it("a ProviderError of no known failure is the provider out of reach", async () => {
+    expect(await throwing(new ProviderError("LATER_CODE" as FailureCode))).toMatchObject({
+      code: "PROVIDER_UNAVAILABLE",
+    });
   });
 
   it("a ProviderError of another copy of the package counts", async () => {
@@ -131,6 +151,29 @@ describe("what a guarded function is given", () => {
       return then();
     });
     expect(reply).toMatchObject({ ok, usage: { inputTokens: 3, outputTokens: 4 } });
+  });
+
+  it.each([
+    [-1, 2],
+    [1, Number.NaN],
+    [0.5, 2],
+    [1, Number.POSITIVE_INFINITY],
+    ["1", "2"],
+  ])("takes no usage of %j and %j, so that the reservation stays", async (input, output) => {
+    const usage = { inputTokens: input, outputTokens: output } as Usage;
+    const reply = await generate((_input, context) => {
+      context.usage(usage);
+      return {};
+    });
+    expect(reply).toMatchObject({ ok: true, usage: undefined });
+  });
+
+  it("takes no usage where there is none to report", async () => {
+    const reply = await generate((_input, context) => {
+      context.usage(undefined as unknown as Usage);
+      return {};
+    });
+    expect(reply).toMatchObject({ ok: true, usage: undefined });
   });
 
   it("counts the last usage of several", async () => {

@@ -1,5 +1,6 @@
 import {
   FailureCode,
+  failureCodes,
   parseOptions,
   type AskableSchema,
   type Measures,
@@ -11,6 +12,7 @@ import {
 } from "@sluice/contract";
 import { failureOfStatus, tokenUpperBound } from "@sluice/policy";
 import { z } from "zod";
+import { parseUsage } from "./parse-usage.ts";
 import { ProviderError } from "./provider-error.ts";
 
 /** What a guarded function is given besides its input. */
@@ -75,7 +77,8 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
           idempotencyKey: call.idempotencyKey,
           measure: (report) => call.measure(report as Measures),
           usage: (reported) => {
-            usage = reported;
+            const { inputTokens, outputTokens } = (reported as Partial<Usage> | undefined) ?? {};
+            usage = parseUsage(inputTokens, outputTokens);
           },
         });
         const output =
@@ -100,7 +103,14 @@ function boundOfInput(input: unknown): number {
 }
 
 function codeOf(error: unknown): FailureCode {
-  if (ProviderError.isInstance(error)) return error.failure;
+  if (ProviderError.isInstance(error) && isFailureCode(error.failure)) return error.failure;
   const status = (error as { readonly status?: unknown } | null | undefined)?.status;
-  return typeof status === "number" ? failureOfStatus(status) : FailureCode.PROVIDER_UNAVAILABLE;
+  return typeof status === "number" && status >= 400 && status < 600
+    ? failureOfStatus(status)
+    : FailureCode.PROVIDER_UNAVAILABLE;
+}
+
+/** Another copy of the package, or JavaScript, may know other codes. */
+function isFailureCode(code: unknown): boolean {
+  return (failureCodes as readonly unknown[]).includes(code);
 }
