@@ -15,13 +15,19 @@ const jsonTypes = ["application/json", "application/*+json"];
 export function jsonBodyReader(limitBytes: number): ReadJsonBody {
   const parse = express.json({ limit: limitBytes, type: jsonTypes, strict: true });
   return (req, res) => {
-    // Asked before the parser, which leaves another type unread without a word.
-    if (req.is(jsonTypes) === false) return Promise.resolve(refused(415, wrongType));
     const read: unknown = req.body;
-    if (read !== undefined) return Promise.resolve({ kind: "body", body: read });
+    if (read !== undefined) {
+      // A form that another parser read is refused too: a browser sends one across sites unasked.
+      const json = req.is(jsonTypes) !== false;
+      return Promise.resolve(json ? { kind: "body", body: read } : refused(415, wrongType));
+    }
     const { promise, resolve } = Promise.withResolvers<BodyReading>();
     parse(req, res, (error: unknown) => {
-      resolve(error === undefined ? { kind: "body", body: req.body } : toReading(error));
+      if (error !== undefined) resolve(toReading(error));
+      // The parser leaves a body of another type unread without a word.
+      else if (req.body === undefined && req.is(jsonTypes) === false) {
+        resolve(refused(415, wrongType));
+      } else resolve({ kind: "body", body: req.body });
     });
     return promise;
   };

@@ -1,8 +1,12 @@
 import { benchChain } from "./chain/bench.ts";
+import { benchExpress } from "./express/bench.ts";
 import { writeDocs } from "./docs-table.ts";
 import { toTable, writeResult, type BenchResult, type Metric } from "./result.ts";
 
-const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = { chain: benchChain };
+const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = {
+  chain: benchChain,
+  express: benchExpress,
+};
 
 const asked = process.argv.slice(2).filter((argument) => argument !== "--");
 const unknown = asked.filter((name) => !Object.hasOwn(benches, name));

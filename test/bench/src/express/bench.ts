@@ -1,0 +1,73 @@
+import autocannon from "autocannon";
+import { startChild, type Child } from "../child.ts";
+import { atLeast, atMost, told, type Metric } from "../result.ts";
+
+const rounds = 5;
+const seconds = 4;
+const connections = 10;
+
+interface Round {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failed: number;
+}
+
+/**
+ * The guarded Express route against the same route that calls the `openai` client bare, on one upstream,
+ * in turn, each route and the upstream in a process of its own.
+ */
+export async function benchExpress(): Promise<readonly Metric[]> {
+  const upstream = await startChild(new URL("./upstream-process.js", import.meta.url), []);
+  const start = (kind: string): Promise<Child> =>
+    startChild(new URL("./route-process.js", import.meta.url), [kind, String(upstream.port)], {
+      FEATURE_BENCH: "true",
+    });
+  const routes = { bare: await start("bare"), guarded: await start("guarded") };
+  const taken: { bare: Round[]; guarded: Round[] } = { bare: [], guarded: [] };
+  // The first round warms up.
+  for (let round = 0; round <= rounds; round += 1) {
+    // Who goes first changes, so that neither always meets the cooler machine.
+    const order = round % 2 === 0 ? (["bare", "guarded"] as const) : (["guarded", "bare"] as const);
+    for (const kind of order) {
+      const measured = await load(routes[kind].port);
+      if (round > 0) taken[kind].push(measured);
+    }
+  }
+  for (const child of [routes.bare, routes.guarded, upstream]) child.stop();
+
+  const pairs = taken.bare.map((bare, i) => ({ bare, guarded: taken.guarded[i] ?? bare }));
+  const ratio = middle(pairs.map(({ bare, guarded }) => guarded.perSecond / bare.perSecond));
+  const addedP99 = middle(pairs.map(({ bare, guarded }) => guarded.p99 - bare.p99));
+  const failed = [...taken.bare, ...taken.guarded].reduce((sum, round) => sum + round.failed, 0);
+  return [
+    atLeast("guarded / bare requests per second", ratio, "×", 0.97),
+    atMost("p99 added by the guard", addedP99, "ms", 0.3),
+    atMost("failed requests", failed, "", 0),
+    told("bare", middle(taken.bare.map(({ perSecond }) => perSecond)), "requests/s"),
+    told("guarded", middle(taken.guarded.map(({ perSecond }) => perSecond)), "requests/s"),
+    told("bare p50", middle(taken.bare.map(({ p50 }) => p50)), "ms"),
+    told("guarded p50", middle(taken.guarded.map(({ p50 }) => p50)), "ms"),
+  ];
+}
+
+async function load(port: number): Promise<Round> {
+  const result = await autocannon({
+    url: `http://127.0.0.1:${port}/api`,
+    connections,
+    duration: seconds,
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ text: "Is it open today?" }),
+  });
+  return {
+    perSecond: result.requests.average,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    failed: result.non2xx + result.errors + result.timeouts,
+  };
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
