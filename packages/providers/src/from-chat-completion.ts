@@ -70,7 +70,7 @@ function textOf(content: unknown): string | undefined {
  */
 function usageOf(value: unknown): Usage | undefined {
   const { prompt_tokens, completion_tokens, total_tokens } = objectOf(value);
-  const usage = parseUsage(prompt_tokens, completion_tokens);
+  const usage = parseUsage({ inputTokens: prompt_tokens, outputTokens: completion_tokens });
   if (usage === undefined || !isCount(total_tokens)) return usage;
   const beyond = Math.max(0, total_tokens - usage.inputTokens - usage.outputTokens);
   return { ...usage, outputTokens: usage.outputTokens + beyond };

@@ -77,8 +77,7 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
           idempotencyKey: call.idempotencyKey,
           measure: (report) => call.measure(report as Measures),
           usage: (reported) => {
-            const { inputTokens, outputTokens } = (reported as Partial<Usage> | undefined) ?? {};
-            usage = parseUsage(inputTokens, outputTokens);
+            usage = parseUsage(reported ?? {});
           },
         });
         const output =

@@ -1,7 +1,11 @@
 import type { Usage } from "@sluice/contract";
 
 /** Token counts as they were told; undefined unless both are counts. */
-export function parseUsage(inputTokens: unknown, outputTokens: unknown): Usage | undefined {
+export function parseUsage(told: {
+  readonly inputTokens?: unknown;
+  readonly outputTokens?: unknown;
+}): Usage | undefined {
+  const { inputTokens, outputTokens } = told;
   return isCount(inputTokens) && isCount(outputTokens) ? { inputTokens, outputTokens } : undefined;
 }
 
