@@ -36,6 +36,8 @@ export type FlagFileOptions = Readonly<z.input<typeof optionsSchema>>;
 /** More unfinished states than this and everything stays shut until one of them stands. */
 const maxUnstable = 16;
 const maxBytes = 1024 * 1024;
+/** File systems that note times more coarsely than this are of no concern (FAT: 2 s). */
+const coarsestTimestampMs = 2000;
 const nothing: Variables = {};
 
 /**
@@ -55,6 +57,7 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
   }
   const { clock: givenClock, pollMs, stableMs } = parseOptions("flagFile", optionsSchema, options);
   const clock = givenClock ?? systemClock;
+  const settlingMs = stableMs + coarsestTimestampMs;
 
   /** What stood long enough to be believed. */
   let stable = nothing;
@@ -85,47 +88,52 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
     changedAtMs = clock.monotonicMs();
     missing =
       next === undefined
-        ? { variable: "flagFile", expected: "a file at the path given", readAs: "no flag set" }
+        ? {
+            variable: "flagFile",
+            expected: "a file of at most 1 MiB at the path given",
+            readAs: "no flag set",
+          }
         : undefined;
     unstable.push(parseVariables(next));
     if (unstable.length > maxUnstable) unstable = [nothing];
     changed();
   };
 
-  const believeIfStable = (): void => {
-    if (unstable.length === 0 || clock.monotonicMs() - changedAtMs < stableMs) return;
+  const believe = (): void => {
+    if (unstable.length === 0) return;
     stable = parseVariables(content);
     unstable = [];
     changed();
   };
 
   const look = async (): Promise<void> => {
+    // The file is known as it was now: the process may stand still before the answer is there.
+    const asked = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     const stats = await statOrMissing(path);
     const nextSignature = signatureOf(stats);
-    const settling = clock.monotonicMs() - changedAtMs < stableMs * 2;
+    const settling = asked.monotonicMs - changedAtMs < settlingMs;
     if (nextSignature !== signature || settling) {
-      // Two writes within one tick of the file system's clock leave the same signature, so a young
-      // change is read again until it has settled.
+      // Two writes within one tick of the file system's clock leave the same signature, so the content is
+      // read again until its time is past such doubt.
       const next = stats === undefined ? undefined : await readOrMissing(path, stats);
       if (nextSignature !== signature) changedAtMs = clock.monotonicMs();
       signature = nextSignature;
       if (next !== content) see(next);
     }
-    believeIfStable();
-    confirmed = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    if (asked.monotonicMs - changedAtMs >= stableMs) believe();
+    confirmed = asked;
   };
 
   try {
     const stats = statSync(path, { bigint: true });
     see(stats.size > maxBytes ? undefined : readFileSync(path, "utf8"));
     signature = signatureOf(stats);
-    // A file that was last touched long ago needs no second look.
+    // A file that was last touched long ago has stood already.
     const touchedMs = Number(stats.mtimeMs > stats.ctimeMs ? stats.mtimeMs : stats.ctimeMs);
-    if (clock.wallMs() - touchedMs >= stableMs) changedAtMs = Number.NEGATIVE_INFINITY;
+    if (clock.wallMs() - touchedMs >= stableMs) believe();
   } catch {
     see(undefined);
   }
-  believeIfStable();
 
   const stop = clock.every(pollMs, () => {
     if (looking || closed) return;
@@ -186,8 +194,14 @@ function toFlags(feature: string, variables: Variables): FeatureFlags {
 }
 
 function parseVariables(content: string | undefined): Variables {
-  // A byte order mark would hide the name of the first variable, which may be the kill.
-  return content === undefined ? nothing : parseEnv(content.replace(/^\u{feff}/u, ""));
+  if (content === undefined) return nothing;
+  const variables: Record<string, string | undefined> = {};
+  // A byte order mark would hide the name of the first variable, which may be the kill; a quote left open
+  // in one line would hide the lines up to the next quote. No flag needs more than its line.
+  for (const line of content.replace(/^\u{feff}/u, "").split(/[\r\n]+/)) {
+    if (line.includes("=")) Object.assign(variables, parseEnv(line));
+  }
+  return variables;
 }
 
 function signatureOf(stats: BigIntStats | undefined): string {
