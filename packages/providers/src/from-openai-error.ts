@@ -3,12 +3,14 @@ import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai"
 import { failureOfError } from "./failure-of-error.ts";
 
 /** Connection errors after which it is certain that no byte of the request left. */
-const neverConnected = new Set([
+const neverConnected = new Set<unknown>([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
+/** System calls that come before any byte. */
+const beforeConnected = new Set<unknown>(["connect", "getaddrinfo"]);
 
 const failed = (code: FailureCode, dispatched = true): ProviderReply => ({
   ok: false,
@@ -18,9 +20,12 @@ const failed = (code: FailureCode, dispatched = true): ProviderReply => ({
 
 /** What the official client threw, without its text. */
 export function fromOpenaiError(error: unknown): ProviderReply {
-  if (error instanceof APIConnectionTimeoutError) return failed(FailureCode.PROVIDER_TIMEOUT);
   if (error instanceof APIConnectionError) {
-    return failed(FailureCode.PROVIDER_UNAVAILABLE, !hasCause(error, neverConnected));
+    const code =
+      error instanceof APIConnectionTimeoutError
+        ? FailureCode.PROVIDER_TIMEOUT
+        : FailureCode.PROVIDER_UNAVAILABLE;
+    return failed(code, mayHaveConnected(error));
   }
   if (error instanceof APIError && typeof error.status === "number") {
     return {
@@ -31,19 +36,23 @@ export function fromOpenaiError(error: unknown): ProviderReply {
       retryAfterMs: retryAfterMs(error.headers as Headers | undefined),
     };
   }
-  // The body ended early: undici's `TypeError: terminated`.
-  if (error instanceof TypeError) return failed(FailureCode.STREAM_CUT);
+  if (error instanceof TypeError) {
+    // undici's word for a body that ended early. Any other TypeError came of writing the request.
+    const cut = error.message === "terminated" || error.cause !== undefined;
+    return failed(cut ? FailureCode.STREAM_CUT : FailureCode.INTERNAL);
+  }
   // A 200 whose body is no JSON.
   return failed(FailureCode.PROVIDER_UNAVAILABLE);
 }
 
-function hasCause(error: unknown, codes: ReadonlySet<string>): boolean {
-  let current = error as { readonly code?: unknown; readonly cause?: unknown } | undefined;
-  for (let depth = 0; depth < 5 && current !== undefined && current !== null; depth += 1) {
-    if (typeof current.code === "string" && codes.has(current.code)) return true;
-    current = current.cause as typeof current;
+function mayHaveConnected(error: Error): boolean {
+  let current: unknown = error;
+  for (let depth = 0; depth < 5 && current instanceof Error; depth += 1) {
+    const { code, syscall } = current as { readonly code?: unknown; readonly syscall?: unknown };
+    if (neverConnected.has(code) || beforeConnected.has(syscall)) return false;
+    current = current.cause;
   }
-  return false;
+  return true;
 }
 
 /** Source: RFC 9110, section 10.2.3; `retry-after-ms` is Azure's and OpenAI's. */

@@ -4,5 +4,9 @@ export function openaiEnv(): {
   readonly baseUrl: string | undefined;
 } {
   const { OPENAI_API_KEY, OPENAI_BASE_URL } = process.env;
-  return { apiKey: OPENAI_API_KEY || undefined, baseUrl: OPENAI_BASE_URL || undefined };
+  // Read from a file, a value often ends in a line feed; what is empty is unset.
+  return {
+    apiKey: OPENAI_API_KEY?.trim() || undefined,
+    baseUrl: OPENAI_BASE_URL?.trim() || undefined,
+  };
 }

@@ -158,6 +158,49 @@ describe("the request", () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
+  it.each([301, 302, 303, 307, 308])(
+    "is made once when the answer is %i, and goes to no other host",
+    async (status) => {
+      const other = await upstreamThat(good);
+      const upstream = await upstreamThat((res) => {
+        res.writeHead(status, { location: `${other.url}/v1/chat/completions` }).end();
+      });
+      const reply = await provider({ baseUrl: upstream.url }).generate(call());
+      expect(reply).toMatchObject({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
+      expect([upstream.requests.length, other.requests.length]).toEqual([1, 0]);
+    },
+  );
+
+  it("is not made when the prompt throws or is no prompt", async () => {
+    const upstream = await upstreamThat(good);
+    const prompts: (() => never)[] = [
+      () => {
+        throw new Error("secret");
+      },
+      () => undefined as never,
+      () => ({ role: "user" }) as never,
+      () => [null] as never,
+    ];
+    for (const prompt of prompts) {
+      const reply = await provider({ baseUrl: upstream.url, prompt }).generate(call());
+      expect(reply).toEqual({ ok: false, code: "INTERNAL", dispatched: false });
+    }
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it("that can't be written is a failure of ours, not the provider's", async () => {
+    const upstream = await upstreamThat(good);
+    const unwritable = provider({
+      baseUrl: upstream.url,
+      prompt: () => [{ role: "user", content: 1n }] as never,
+    });
+    expect(await unwritable.generate(call())).toMatchObject({ ok: false, code: "INTERNAL" });
+    vi.stubEnv("OPENAI_ORG_ID", "org\nid");
+    const headless = provider({ baseUrl: upstream.url });
+    expect(await headless.generate(call())).toMatchObject({ ok: false, code: "INTERNAL" });
+    expect(upstream.requests).toHaveLength(0);
+  });
+
   it("is made once when a connection that was kept open has gone stale", async () => {
     const upstream = await upstreamThat(good);
     const asked = provider({ baseUrl: upstream.url });
@@ -235,15 +278,46 @@ describe("what it is given", () => {
     expect(asked.notReady?.()?.variable).toBe("OPENAI_API_KEY");
   });
 
-  it.each(["127.0.0.1:4010", "not a url", "ftp://127.0.0.1/v1", "file:///etc/passwd", "http://"])(
-    "with the base URL %j in the environment is not ready, and starts",
-    async (value) => {
-      vi.stubEnv("OPENAI_BASE_URL", value);
-      const asked = provider();
-      expect(asked.notReady?.()?.variable).toBe("OPENAI_BASE_URL");
+  it.each(["sk-a\nb", "sk-\u{1f511}", "sk-\0"])(
+    "with the key %j in the environment, which no header can carry, is not ready",
+    async (key) => {
+      vi.stubEnv("OPENAI_API_KEY", key.replace("\0", "\u007f"));
+      const asked = openaiProvider<Question>({ model: "m", prompt: ({ text }) => text });
+      expect(asked.notReady?.()?.variable).toBe("OPENAI_API_KEY");
       expect(await asked.generate(call())).toMatchObject({ ok: false, dispatched: false });
     },
   );
+
+  it("takes a key and a URL with the line end of the file that they come from", async () => {
+    const upstream = await upstreamThat(good);
+    vi.stubEnv("OPENAI_API_KEY", "sk-file\n");
+    vi.stubEnv("OPENAI_BASE_URL", ` ${upstream.url}/v1 \r\n`);
+    const asked = openaiProvider<Question>({ model: "m", prompt: ({ text }) => text });
+    expect(asked.notReady?.()).toBeUndefined();
+    expect(await asked.generate(call())).toMatchObject({ ok: true });
+    expect(upstream.requests[0]?.headers.authorization).toBe("Bearer sk-file");
+    expect(upstream.requests[0]?.path).toBe("/v1/chat/completions");
+  });
+
+  it.each(["", " ", "\n"])("with the base URL %j in the environment uses OpenAI's own", (value) => {
+    vi.stubEnv("OPENAI_BASE_URL", value);
+    expect(provider().notReady?.()).toBeUndefined();
+  });
+
+  it.each([
+    "127.0.0.1:4010",
+    "not a url",
+    "ftp://127.0.0.1/v1",
+    "file:///etc/passwd",
+    "http://",
+    // fetch refuses it, on each call.
+    "http://user:password@127.0.0.1/v1",
+  ])("with the base URL %j in the environment is not ready, and starts", async (value) => {
+    vi.stubEnv("OPENAI_BASE_URL", value);
+    const asked = provider();
+    expect(asked.notReady?.()?.variable).toBe("OPENAI_BASE_URL");
+    expect(await asked.generate(call())).toMatchObject({ ok: false, dispatched: false });
+  });
 
   it("with both is ready", () => {
     expect(provider().notReady?.()).toBeUndefined();
@@ -255,6 +329,7 @@ describe("what it is given", () => {
     [{ model: "" }, "openaiProvider.model"],
     [{ name: "Open AI" }, "openaiProvider.name"],
     [{ apiKey: "" }, "openaiProvider.apiKey"],
+    [{ apiKey: "sk-a\nb" }, "openaiProvider.apiKey"],
     [{ prompt: "Hi" }, "openaiProvider.prompt"],
     [{ tokens: 3 }, "openaiProvider.tokens"],
     [{ retries: 2 }, "openaiProvider.retries"],
@@ -264,9 +339,15 @@ describe("what it is given", () => {
     expect(make).toThrow(new RegExp(`^${option.replaceAll(".", "\\.")}: got [^\n]*$`));
   });
 
-  it("never shows the key in a refusal", () => {
+  it("never shows a key or a password in a refusal", () => {
+    expect(() => provider({ baseUrl: "http://user:password@x" })).toThrow(
+      "openaiProvider.baseUrl: got a URL with a user name or password (not shown)",
+    );
     expect(() => provider({ apiKey: 7 as unknown as string })).toThrow(
       "openaiProvider.apiKey: got a number (not shown)",
+    );
+    expect(() => provider({ apiKey: "sk-secret\n" })).toThrow(
+      "openaiProvider.apiKey: got a string (not shown)",
     );
   });
 

@@ -1,4 +1,5 @@
 import {
+  ConfigError,
   FailureCode,
   parseOptions,
   type AskableSchema,
@@ -34,11 +35,15 @@ export interface OpenaiProviderOptions<In> {
 
 const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
 
+/** What a header can carry; anything else would fail on each call. */
+const apiKeySchema = z.string().regex(/^[\x21-\x7e]+$/, { error: "an API key" });
+const baseUrlSchema = z.url({ protocol: /^https?$/, error: "an http or https URL" });
+
 const optionsSchema = z.strictObject({
   model: z.string().min(1).max(128),
   prompt: fn,
-  apiKey: z.string().min(1).optional(),
-  baseUrl: z.url({ protocol: /^https?$/, error: "an http or https URL" }).optional(),
+  apiKey: apiKeySchema.optional(),
+  baseUrl: baseUrlSchema.optional(),
   name: z
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,63}$/, { error: "lower-case letters, digits, _ and -" })
@@ -62,6 +67,13 @@ const neverMs = 600_000;
  */
 export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider<In> {
   const parsed = parseOptions("openaiProvider", optionsSchema, options);
+  if (parsed.baseUrl !== undefined && hasCredentials(parsed.baseUrl)) {
+    throw new ConfigError({
+      option: "openaiProvider.baseUrl",
+      got: "a URL with a user name or password (not shown)",
+      expected: "one without: fetch refuses it",
+    });
+  }
   const env = openaiEnv();
   const apiKey = parsed.apiKey ?? env.apiKey;
   const baseUrl = parsed.baseUrl ?? env.baseUrl;
@@ -77,6 +89,8 @@ export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider
           timeout: neverMs,
           // Whatever OPENAI_LOG says: the client logs bodies.
           logLevel: "off",
+          // A prompt goes to the configured host and no other.
+          fetchOptions: { redirect: "error" },
         });
   const messagesOf = (input: In): readonly PromptMessage[] => {
     const made = prompt(input);
@@ -97,9 +111,9 @@ export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider
       if (client === undefined) {
         return { ok: false, code: FailureCode.PROVIDER_AUTH, dispatched: false };
       }
-      let messages: readonly PromptMessage[];
+      let messages: PromptMessage[];
       try {
-        messages = messagesOf(call.input);
+        messages = messagesOf(call.input).map(({ role, content }) => ({ role, content }));
       } catch {
         return { ok: false, code: FailureCode.INTERNAL, dispatched: false };
       }
@@ -107,7 +121,7 @@ export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider
         const completion: unknown = await client.chat.completions.create(
           {
             model: parsed.model,
-            messages: messages.map(({ role, content }) => ({ role, content })),
+            messages,
             response_format: {
               type: "json_schema",
               json_schema: { name: "answer", strict: true, schema: { ...call.schema } },
@@ -135,10 +149,18 @@ function missing(
   apiKey: string | undefined,
   baseUrl: string | undefined,
 ): ProviderNotReady | undefined {
-  if (apiKey === undefined) return { variable: "OPENAI_API_KEY", expected: "an API key" };
-  return optionsSchema.shape.baseUrl.safeParse(baseUrl).success
+  if (!apiKeySchema.safeParse(apiKey).success) {
+    return { variable: "OPENAI_API_KEY", expected: "an API key" };
+  }
+  if (baseUrl === undefined) return undefined;
+  return baseUrlSchema.safeParse(baseUrl).success && !hasCredentials(baseUrl)
     ? undefined
-    : { variable: "OPENAI_BASE_URL", expected: "an http or https URL" };
+    : { variable: "OPENAI_BASE_URL", expected: "an http or https URL without a password" };
+}
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== "" || password !== "";
 }
 
 /** The schema is the same object on every call, so its tokens are counted once. */
