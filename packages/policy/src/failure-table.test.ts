@@ -50,6 +50,7 @@ describe("the failure of an upstream's HTTP status", () => {
   it.each([
     [400, FailureCode.PROVIDER_BAD_REQUEST],
     [401, FailureCode.PROVIDER_AUTH],
+    [402, FailureCode.PROVIDER_QUOTA],
     [403, FailureCode.PROVIDER_AUTH],
     [404, FailureCode.PROVIDER_BAD_REQUEST],
     [408, FailureCode.PROVIDER_TIMEOUT],

@@ -39,6 +39,8 @@ export const failureTable: Readonly<Record<FailureCode, FailureRow>> = {
 /** The failure code of an upstream's HTTP status. Source: RFC 9110, section 15. */
 export function failureOfStatus(status: number): FailureCode {
   if (status === 401 || status === 403) return FailureCode.PROVIDER_AUTH;
+  // What a spent balance is to hosts that charge ahead: DeepSeek, OpenRouter.
+  if (status === 402) return FailureCode.PROVIDER_QUOTA;
   if (status === 408 || status === 504) return FailureCode.PROVIDER_TIMEOUT;
   if (status === 429) return FailureCode.PROVIDER_RATE_LIMITED;
   if (status >= 500) return FailureCode.PROVIDER_UNAVAILABLE;
