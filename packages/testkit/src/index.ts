@@ -43,3 +43,10 @@ export {
 } from "./start-upstream.ts";
 export type { BreakerHarness, BreakerOptions, CreateBreaker } from "./breaker/bench.ts";
 export { describeBreaker } from "./breaker/suite.ts";
+export {
+  suiteFeatures,
+  type FlagSourceAbilities,
+  type FlagSourceHarness,
+  type OpenFlagSource,
+} from "./flag-source/bench.ts";
+export { describeFlagSource } from "./flag-source/suite.ts";
