@@ -28,6 +28,7 @@ import { z } from "zod";
 import type { AllowlistMode } from "./gates/allowlist.ts";
 import type { StubContext } from "./safe-path.ts";
 import { breakerOptionsSchema, type BreakerOptions } from "./stores/opossum-breaker.ts";
+import { clockSchema } from "./system-clock.ts";
 import { tripwireOptionsSchema, type TripwireOptions } from "./tripwire.ts";
 
 /** Caps of one run. At least one of the three; each call reserves its worst case before it starts. */
@@ -192,7 +193,7 @@ const schema = z.strictObject({
   maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
   sinks: z.array(fn).default([]),
   openTelemetry: z.boolean().default(true),
-  clock: having("a clock", "monotonicMs", "wallMs", "after", "every").optional(),
+  clock: clockSchema.optional(),
   newId: fn.optional(),
 });
 

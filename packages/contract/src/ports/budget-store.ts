@@ -48,7 +48,11 @@ export interface BudgetStore {
   /** Reserves on the run's budget; a request without a run is a run of its own. */
   reserve(run: string | undefined, caps: BudgetCaps, ask: BudgetAsk): BudgetReply | "unavailable";
   use(run: string): BudgetUse;
-  /** Sets what a run had used before this process; for a run that goes on after a restart. */
+  /**
+   * Sets what a run had used before this process; for a run that goes on after a restart.
+   * @throws ConfigError for figures that are no counts, or a run that can't be set now: what is not
+   * restored would be spent twice
+   */
   restore(run: string, use: BudgetUse): void;
   /** Forgets a run that is over. */
   end(run: string): void;

@@ -5,7 +5,6 @@ import {
   ConfigError,
   describeValue,
   parseOptions,
-  type Clock,
   type Confirmation,
   type FeatureFlags,
   type FlagProblem,
@@ -21,10 +20,10 @@ import {
   type Variables,
 } from "@sluice/policy";
 import { z } from "zod";
-import { systemClock } from "../system-clock.ts";
+import { clockSchema, systemClock } from "../system-clock.ts";
 
 const optionsSchema = z.strictObject({
-  clock: z.custom<Clock>().optional(),
+  clock: clockSchema.optional(),
   /** How often the file is looked at. */
   pollMs: z.int().min(5).max(1000).default(20),
   /** How long a change must stand unchanged before it may widen anything. */

@@ -3,11 +3,10 @@ import {
   parseOptions,
   type AdmissionLease,
   type AdmissionStore,
-  type Clock,
 } from "@sluice/contract";
 import { admit, type AdmissionLimits } from "@sluice/policy";
 import { z } from "zod";
-import { systemClock } from "../system-clock.ts";
+import { clockSchema, systemClock } from "../system-clock.ts";
 
 const mode = z.enum(gateModes).default("enforce");
 const inFlight = z.strictObject({ limit: z.int().min(1), mode }).optional();
@@ -30,7 +29,7 @@ const optionsSchema = z.strictObject({
   leaseMs: z.int().min(100).max(3_600_000).default(30_000),
   /** Live leases held at once; beyond it the store can't tell. */
   maxLeases: z.int().min(1).max(10_000_000).default(100_000),
-  clock: z.custom<Clock>().optional(),
+  clock: clockSchema.optional(),
 });
 
 export type MemoryAdmissionOptions = Readonly<z.input<typeof optionsSchema>>;

@@ -1,10 +1,10 @@
-import { parseOptions, type BudgetStore, type BudgetUse, type Clock } from "@sluice/contract";
+import { ConfigError, parseOptions, type BudgetStore, type BudgetUse } from "@sluice/contract";
 import { add, giveBack, reserve, settle, unused } from "@sluice/policy";
 import { z } from "zod";
-import { systemClock } from "../system-clock.ts";
+import { clockSchema, systemClock } from "../system-clock.ts";
 
 const optionsSchema = z.strictObject({
-  clock: z.custom<Clock>().optional(),
+  clock: clockSchema.optional(),
   /** Runs held at once; a new one beyond it can't be counted, and the budget gate says so. */
   maxRuns: z.int().min(1).max(10_000_000).default(100_000),
   /** A run with nothing reserved is forgotten after so long without a call. */
@@ -15,6 +15,9 @@ const optionsSchema = z.strictObject({
 });
 
 export type MemoryBudgetsOptions = Readonly<z.input<typeof optionsSchema>>;
+
+const figure = z.int().min(0);
+const useSchema = z.strictObject({ calls: figure, tokens: figure, costNanoUsd: figure });
 
 /** One run's ledger; `open` counts the reservations that are not settled yet. */
 interface Account {
@@ -52,12 +55,23 @@ export function memoryBudgets(options: MemoryBudgetsOptions = {}): BudgetStore {
     return account;
   };
 
+  /** A run that used nothing is as good as a new one. */
+  const forgetUnused = (run: string | undefined, account: Account): void => {
+    const { open, use } = account;
+    if (open + use.calls + use.tokens + use.costNanoUsd > 0 || run === undefined) return;
+    // A run of the same name may have begun since this one was ended.
+    if (accounts.get(run) === account) accounts.delete(run);
+  };
+
   return {
     reserve(run, caps, ask) {
       const account = accountOf(run);
       if (account === undefined) return "unavailable";
       const answer = reserve(account.use, caps, ask);
-      if ("refused" in answer) return { granted: false, reason: answer.refused };
+      if ("refused" in answer) {
+        forgetUnused(run, account);
+        return { granted: false, reason: answer.refused };
+      }
       const { reserved } = answer;
       account.use = add(account.use, reserved);
       account.open += 1;
@@ -66,6 +80,7 @@ export function memoryBudgets(options: MemoryBudgetsOptions = {}): BudgetStore {
         open = false;
         account.open -= 1;
         account.use = use;
+        forgetUnused(run, account);
       };
       return {
         granted: true,
@@ -84,8 +99,24 @@ export function memoryBudgets(options: MemoryBudgetsOptions = {}): BudgetStore {
     },
     use: (run) => accounts.get(run)?.use ?? unused,
     restore(run, use) {
+      const before = parseOptions("budget.restore", useSchema, use);
       const account = accountOf(run);
-      if (account !== undefined) account.use = use;
+      // Whatever is not restored would be spent twice.
+      if (account === undefined) {
+        throw new ConfigError({
+          option: "memoryBudgets.maxRuns",
+          got: `${parsed.maxRuns} runs`,
+          expected: "room for one that is restored",
+        });
+      }
+      if (account.open > 0) {
+        throw new ConfigError({
+          option: "budget.restore",
+          got: "a run with calls under way",
+          expected: "one that has not begun in this process",
+        });
+      }
+      account.use = before;
     },
     end(run) {
       accounts.delete(run);

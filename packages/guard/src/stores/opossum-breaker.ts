@@ -92,7 +92,13 @@ export function opossumBreaker(
     generation += 1;
     goodProbes = 0;
     probesOut = [];
-    for (const listener of listeners) listener(from, to);
+    for (const listener of listeners) {
+      try {
+        listener(from, to);
+      } catch {
+        // An observer changes no state.
+      }
+    }
   }
 
   const report = (good: boolean): void => {

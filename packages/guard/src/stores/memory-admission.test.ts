@@ -1,0 +1,84 @@
+import { describeAdmissionStore, FakeClock } from "@sluice/testkit";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { memoryAdmission, type MemoryAdmissionOptions } from "./memory-admission.ts";
+
+describeAdmissionStore("memoryAdmission", (options, clock) =>
+  memoryAdmission({ ...options, clock }),
+);
+
+describe("memoryAdmission", () => {
+  it("answers at once", () => {
+    expect(memoryAdmission({}).acquire("alice")).not.toBeInstanceOf(Promise);
+  });
+
+  it.each([
+    [undefined, "memoryAdmission: got nothing, expected a value of type object"],
+    [
+      { limit: 1 },
+      "memoryAdmission.limit: got an unknown option, expected only documented options",
+    ],
+    [
+      { userInFlight: {} },
+      "memoryAdmission.userInFlight.limit: got nothing, expected a value of type number",
+    ],
+    [
+      { globalInFlight: { limit: 0 } },
+      "memoryAdmission.globalInFlight.limit: got 0, expected at least 1",
+    ],
+    [
+      { globalInFlight: { limit: 1, mode: "on" } },
+      `memoryAdmission.globalInFlight.mode: got "on", expected one of "off", "shadow", "enforce"`,
+    ],
+    [
+      { messageRate: { count: 5 } },
+      "memoryAdmission.messageRate.perMs: got nothing, expected a value of type number",
+    ],
+    [{ leaseMs: 1 }, "memoryAdmission.leaseMs: got 1, expected at least 100"],
+    [{ clock: 5 }, "memoryAdmission.clock: got 5, expected a clock"],
+  ])("refuses %j by name", (options, message) => {
+    expect(() => memoryAdmission(options as MemoryAdmissionOptions)).toThrow(message);
+  });
+
+  it("says its dimensions, limits and modes", () => {
+    const store = memoryAdmission({
+      userInFlight: { limit: 2 },
+      globalInFlight: { limit: 10, mode: "shadow" },
+      messageRate: { count: 5, perMs: 1000, mode: "off" },
+    });
+    expect(store.describe()).toEqual([
+      "user in-flight 2 (enforce)",
+      "global in-flight 10 (shadow)",
+      "message rate 5 per 1000 ms, burst 5 (off)",
+    ]);
+    expect(memoryAdmission({}).describe()).toEqual([]);
+  });
+
+  it("I12 says that it can't tell where it holds as many leases as it may, and forgets no live one", () => {
+    const clock = new FakeClock();
+    const store = memoryAdmission({ maxLeases: 2, leaseMs: 1000, clock });
+    const first = store.acquire("a");
+    expect(store.acquire("b")).toMatchObject({ admitted: true });
+    expect(store.acquire("c")).toBe("unavailable");
+    if (typeof first !== "object" || !("lease" in first)) throw new Error("not admitted");
+    clock.advance(600);
+    first.lease.renew();
+    clock.advance(600);
+    // The second has expired, the first was renewed.
+    expect(store.acquire("c")).toMatchObject({ admitted: true });
+    expect(store.acquire("d")).toBe("unavailable");
+  });
+
+  it("keeps distinct subjects apart, whatever they are made of", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.string({ unit: "binary" }), { maxLength: 20 }), (subjects) => {
+        const store = memoryAdmission({ userInFlight: { limit: 1 } });
+        const names = [...subjects, "__proto__", "constructor", "toString"];
+        for (const subject of new Set(names)) {
+          expect(store.acquire(subject)).toMatchObject({ admitted: true });
+          expect(store.acquire(subject)).toMatchObject({ admitted: false });
+        }
+      }),
+    );
+  });
+});
