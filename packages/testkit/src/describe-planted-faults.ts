@@ -19,7 +19,7 @@ export function describePlantedFaults<Subject, Fault extends string>(suite: {
       for (const fault of suite.faults) {
         failing.set(fault, await failingChecks(suite.checks, suite.planted(fault)));
       }
-    });
+    }, 60_000);
 
     it.each(suite.checks)("passes what is right: $name", async (check) => {
       await expect(Promise.resolve(check.run(suite.planted()))).resolves.toBeUndefined();
