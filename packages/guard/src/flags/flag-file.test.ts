@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FlagSource } from "@sluice/contract";
-import { FakeClock } from "@sluice/testkit";
+import { describeFlagSource, FakeClock } from "@sluice/testkit";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { flagFile, type FlagFileOptions } from "./flag-file.ts";
@@ -60,6 +60,27 @@ const isOpen = (source: FlagSource): boolean => {
   const flags = source.read("chat_ai");
   return flags.enabled && !flags.killed && flags.percent > 0;
 };
+
+describeFlagSource(
+  "flagFile",
+  (variables) => {
+    const write = (next: typeof variables): void =>
+      writeFileSync(
+        path,
+        Object.entries(next)
+          .map(([name, value]) => `${name}=${value}\n`)
+          .join(""),
+      );
+    write(variables);
+    const source = watch();
+    return {
+      source,
+      set: write,
+      settle: () => (clock.pendingTimers > 0 ? settle(source) : undefined),
+    };
+  },
+  { tells: true, text: true },
+);
 
 describe("a flag file at the start", () => {
   it("is believed at once where it was written long ago", () => {

@@ -20,7 +20,9 @@ import {
   type Variables,
 } from "@sluice/policy";
 import { z } from "zod";
+import { createListeners } from "../listeners.ts";
 import { clockSchema, systemClock } from "../system-clock.ts";
+import { createListeners } from "./listeners.ts";
 
 const optionsSchema = z.strictObject({
   clock: clockSchema.optional(),
@@ -74,12 +76,12 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
   let switchesCache:
     | { readonly switches: Switches; readonly problems: readonly FlagProblem[] }
     | undefined;
-  const listeners = new Set<() => void>();
+  const listeners = createListeners();
 
   const changed = (): void => {
     flagsCache.clear();
     switchesCache = undefined;
-    for (const listener of listeners) listener();
+    listeners.tell();
   };
 
   const see = (next: string | undefined): void => {
@@ -170,10 +172,7 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
       return switchesCache;
     },
     confirmedAt: () => confirmed,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: (listener) => listeners.add(listener),
     close() {
       closed = true;
       stop();

@@ -7,6 +7,8 @@ import {
 } from "@sluice/contract";
 import { parseEnvFlags, parseSwitches } from "@sluice/policy";
 import { z } from "zod";
+import { createListeners } from "../listeners.ts";
+import { createListeners } from "./listeners.ts";
 
 const staticFeatureSchema = z.strictObject({
   enabled: z.boolean().default(false),
@@ -31,7 +33,7 @@ export interface StaticFlags extends FlagSource {
 export function staticFlags(features: Readonly<Record<string, StaticFeature>>): StaticFlags {
   const flags = new Map<string, FeatureFlags>();
   const given = new Map<string, StaticFeature>();
-  const listeners = new Set<() => void>();
+  const listeners = createListeners();
   const absent = parseEnvFlags("absent", {
     enabled: undefined,
     kill: undefined,
@@ -41,7 +43,7 @@ export function staticFlags(features: Readonly<Record<string, StaticFeature>>): 
   const put = (feature: string, value: StaticFeature): void => {
     assertFeatureName("staticFlags", feature);
     const parsed = parseOptions(`staticFlags.${feature}`, staticFeatureSchema, value);
-    given.set(feature, value);
+    given.set(feature, parsed);
     flags.set(feature, {
       enabled: parsed.enabled,
       killed: parsed.killed,
@@ -66,14 +68,11 @@ export function staticFlags(features: Readonly<Record<string, StaticFeature>>): 
     read: (feature) => flags.get(feature) ?? absent,
     readSwitches: () => noSwitches,
     confirmedAt: () => undefined,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: (listener) => listeners.add(listener),
     close: () => listeners.clear(),
     set(feature, change) {
       put(feature, { ...given.get(feature), ...change });
-      for (const listener of listeners) listener();
+      listeners.tell();
     },
   };
 }
