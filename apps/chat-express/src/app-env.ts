@@ -12,7 +12,7 @@ const wholeNumber = (min: number, max: number, byDefault: number) =>
 
 const shippedFlags = fileURLToPath(new URL("../flags.env", import.meta.url));
 
-const schema = z.object({
+export const appEnvSchema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   /** The demo has no sign-in, so only this machine may reach it unless told otherwise. */
   HOST: z.string().min(1).default("127.0.0.1"),
@@ -24,11 +24,11 @@ const schema = z.object({
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
 });
 
-export type AppEnv = z.output<typeof schema>;
+export type AppEnv = z.output<typeof appEnvSchema>;
 
 /** @throws ConfigError: one line naming the variable, what came and what was expected */
 export function parseAppEnv(env: Readonly<Record<string, string | undefined>>): AppEnv {
   // An empty variable is an unset one, as in most process managers.
   const given = Object.entries(env).filter(([, value]) => value !== "");
-  return parseOptions("environment", schema, Object.fromEntries(given));
+  return parseOptions("environment", appEnvSchema, Object.fromEntries(given));
 }

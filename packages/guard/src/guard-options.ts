@@ -145,7 +145,8 @@ const rule = z.union([
     }),
 ]);
 
-const schema = z.strictObject({
+/** The options' form: names, limits, defaults. */
+export const guardOptionsSchema = z.strictObject({
   feature: z.string(),
   contract: z.custom<object>(
     (value) => typeof value === "object" && value !== null && "askable" in value,
@@ -198,7 +199,7 @@ const schema = z.strictObject({
 });
 
 /** Options with their defaults; what is not plain data keeps its own types from {@link GuardOptions}. */
-export type GuardSettings = z.output<typeof schema>;
+export type GuardSettings = z.output<typeof guardOptionsSchema>;
 
 /**
  * Checks options and fills in defaults.
@@ -206,7 +207,7 @@ export type GuardSettings = z.output<typeof schema>;
  */
 export function parseGuardOptions(options: unknown): GuardSettings {
   const where = "createGuard";
-  const settings = parseOptions(where, schema, options);
+  const settings = parseOptions(where, guardOptionsSchema, options);
   assertFeatureName(`${where}.feature`, settings.feature);
   if (settings.measures !== undefined) {
     assertMeasuresSchema(`${where}.measures`, settings.measures);

@@ -5,7 +5,7 @@ export { envFlags } from "./flags/env-flags.ts";
 export { flagFile, type FlagFileOptions } from "./flags/flag-file.ts";
 export { staticFlags, type StaticFeature, type StaticFlags } from "./flags/static-flags.ts";
 export type { AllowlistMode } from "./gates/allowlist.ts";
-export type { BudgetOptions, GuardOptions } from "./guard-options.ts";
+export { guardOptionsSchema, type BudgetOptions, type GuardOptions } from "./guard-options.ts";
 export { toHttpOutcome, toRejection, type HttpOutcome, type Problem } from "./http-outcome.ts";
 export { toInputProblem, type InputFault } from "./input-problem.ts";
 export type { StubContext } from "./safe-path.ts";
