@@ -22,7 +22,6 @@ import {
 import { z } from "zod";
 import { createListeners } from "../listeners.ts";
 import { clockSchema, systemClock } from "../system-clock.ts";
-import { createListeners } from "./listeners.ts";
 
 const optionsSchema = z.strictObject({
   clock: clockSchema.optional(),
@@ -76,7 +75,7 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
   let switchesCache:
     | { readonly switches: Switches; readonly problems: readonly FlagProblem[] }
     | undefined;
-  const listeners = createListeners();
+  const listeners = createListeners<[]>();
 
   const changed = (): void => {
     flagsCache.clear();

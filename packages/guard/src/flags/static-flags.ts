@@ -8,7 +8,6 @@ import {
 import { parseEnvFlags, parseSwitches } from "@sluice/policy";
 import { z } from "zod";
 import { createListeners } from "../listeners.ts";
-import { createListeners } from "./listeners.ts";
 
 const staticFeatureSchema = z.strictObject({
   enabled: z.boolean().default(false),
@@ -33,7 +32,7 @@ export interface StaticFlags extends FlagSource {
 export function staticFlags(features: Readonly<Record<string, StaticFeature>>): StaticFlags {
   const flags = new Map<string, FeatureFlags>();
   const given = new Map<string, StaticFeature>();
-  const listeners = createListeners();
+  const listeners = createListeners<[]>();
   const absent = parseEnvFlags("absent", {
     enabled: undefined,
     kill: undefined,

@@ -1,6 +1,7 @@
 import { parseOptions, type Breaker, type BreakerState, type Clock } from "@sluice/contract";
 import CircuitBreaker from "opossum";
 import { z } from "zod";
+import { createListeners } from "../listeners.ts";
 import { systemClock } from "../system-clock.ts";
 
 export const breakerOptionsSchema = z.strictObject({
@@ -54,7 +55,7 @@ export function opossumBreaker(
 ): Breaker {
   const { clock = systemClock, ...rest } = options;
   const limits = parseOptions("breaker", breakerOptionsSchema, rest);
-  const listeners = new Set<(from: BreakerState, to: BreakerState) => void>();
+  const listeners = createListeners<[from: BreakerState, to: BreakerState]>();
 
   // Counts up at each change of state, so that a report of an older state can be told and dropped.
   let generation = 0;
@@ -92,13 +93,7 @@ export function opossumBreaker(
     generation += 1;
     goodProbes = 0;
     probesOut = [];
-    for (const listener of listeners) {
-      try {
-        listener(from, to);
-      } catch {
-        // An observer changes no state.
-      }
-    }
+    listeners.tell(from, to);
   }
 
   const report = (good: boolean): void => {
