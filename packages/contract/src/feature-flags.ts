@@ -21,4 +21,6 @@ export interface FeatureFlags {
   /** Counts up with each change, where the source has versions. */
   readonly version: number | undefined;
   readonly problems: readonly FlagProblem[];
+  /** A change is under way that is not believed yet: it may narrow, and nothing may widen on it. */
+  readonly settling?: true;
 }

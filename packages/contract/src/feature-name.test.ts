@@ -33,4 +33,13 @@ describe("a feature's name", () => {
       /^createGuard\.feature: got .*, expected a lower-case letter/,
     );
   });
+
+  it.each(["feature_x", "x_kill", "x_allowlist", "x_rollout_percent"])(
+    "may not be %s, which would share a variable with another feature",
+    (name) => {
+      expect(() => assertFeatureName("createGuard.feature", name)).toThrow(
+        /^createGuard\.feature: got .*, expected a name that does not begin with feature_/,
+      );
+    },
+  );
 });

@@ -21,7 +21,7 @@ export {
 export type { Hold, HoldEnd, ProviderHealth } from "./hold.ts";
 export {
   assertMeasuresSchema,
-  parseMeasures,
+  measuresParser,
   type Measures,
   type MeasuresReport,
   type MeasuresSchema,

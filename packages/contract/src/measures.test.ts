@@ -5,7 +5,7 @@ import { ConfigError } from "./config-error.ts";
 import {
   assertMeasuresSchema,
   maxMemberLength,
-  parseMeasures,
+  measuresParser,
   type MeasuresReport,
   type MeasuresSchema,
 } from "./measures.ts";
@@ -108,7 +108,7 @@ describe("a declaration of measures", () => {
 describe("a report of measures", () => {
   it("may hold any part of what was declared", () => {
     for (const part of [{}, { slotsMade: 3 }, { tier: "gold", cacheHit: false, slotsMade: 0 }]) {
-      expect(parseMeasures(schema, part)).toEqual(part);
+      expect(measuresParser(schema)(part)).toEqual(part);
     }
   });
 
@@ -128,7 +128,7 @@ describe("a report of measures", () => {
     ["a list", [1]],
     ["a __proto__ of its own", JSON.parse('{"__proto__": {"slotsMade": 1}}')],
   ])("is refused whole for %s", (_, told) => {
-    expect(parseMeasures(schema, told)).toBeUndefined();
+    expect(measuresParser(schema)(told)).toBeUndefined();
   });
 
   it("I5 never lets through text that is no declared member, and always fits the outcome event", () => {
@@ -139,7 +139,7 @@ describe("a report of measures", () => {
     );
     fc.assert(
       fc.property(anyReport, (told) => {
-        const measures = parseMeasures(schema, told) ?? {};
+        const measures = measuresParser(schema)(told) ?? {};
         for (const value of Object.values(measures)) {
           expect(typeof value !== "string" || value === "gold").toBe(true);
         }

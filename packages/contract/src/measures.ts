@@ -72,8 +72,14 @@ export function assertMeasuresSchema(where: string, schema: MeasuresSchema): voi
   }
 }
 
-/** The report when every value is declared and of its type; undefined otherwise. */
-export function parseMeasures(schema: MeasuresSchema, report: unknown): Measures | undefined {
-  const parsed = schema.partial().strict().safeParse(report);
-  return parsed.success ? (parsed.data as Measures) : undefined;
+/**
+ * Compiles a declaration: the parser gives the report back when every value is declared and of its type,
+ * undefined otherwise.
+ */
+export function measuresParser(schema: MeasuresSchema): (report: unknown) => Measures | undefined {
+  const part = schema.partial().strict();
+  return (report) => {
+    const parsed = part.safeParse(report);
+    return parsed.success ? (parsed.data as Measures) : undefined;
+  };
 }

@@ -6,7 +6,6 @@ import {
   type BudgetReservation,
   type Contract,
   type HoldEnd,
-  type MeasuresSchema,
   type NewId,
   type Outcome,
   type OutcomeRecord,
@@ -20,7 +19,11 @@ import type { AttemptEnd } from "./attempt-end.ts";
 import { attempt, type AttemptSettings } from "./attempt.ts";
 import type { Events } from "./events.ts";
 import type { InFlight } from "./in-flight.ts";
-import { collectMeasures, type MeasureCollector } from "./measure-collector.ts";
+import {
+  collectMeasures,
+  type DeclaredMeasures,
+  type MeasureCollector,
+} from "./measure-collector.ts";
 import type { OpenDecision } from "./open-decision.ts";
 import { parseOutput } from "./parse-output.ts";
 import type { SafePath } from "./safe-path.ts";
@@ -38,7 +41,7 @@ export interface Executor<In, Ok, Failed, Stub> {
   readonly inFlight: InFlight<In>;
   readonly maxOutputTokens: number | undefined;
   readonly price: Price | undefined;
-  readonly measures: MeasuresSchema | undefined;
+  readonly measures: DeclaredMeasures | undefined;
   readonly measure: ((value: Ok, input: In) => unknown) | undefined;
   readonly newId: NewId;
   readonly events: Events;

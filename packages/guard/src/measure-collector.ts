@@ -1,4 +1,4 @@
-import { parseMeasures, type Measures, type MeasuresSchema } from "@sluice/contract";
+import type { Measures } from "@sluice/contract";
 import type { Events } from "./events.ts";
 
 /** Takes the measures that the application reports of one request. */
@@ -9,9 +9,15 @@ export interface MeasureCollector {
 
 const none: Measures = Object.freeze({});
 
+/** What was declared, compiled. */
+export interface DeclaredMeasures {
+  readonly names: readonly string[];
+  readonly parse: (report: unknown) => Measures | undefined;
+}
+
 /** A report with anything undeclared or textual is dropped whole, with an alert; it changes no outcome. */
 export function collectMeasures(
-  schema: MeasuresSchema | undefined,
+  declared: DeclaredMeasures | undefined,
   events: Events,
 ): MeasureCollector {
   let values = none;
@@ -20,15 +26,15 @@ export function collectMeasures(
       return values;
     },
     report(report) {
-      const parsed = schema === undefined ? undefined : parseMeasures(schema, report);
+      const parsed = declared?.parse(report);
       if (parsed !== undefined) {
         values = { ...values, ...parsed };
         return;
       }
-      const declared = schema === undefined ? "none" : Object.keys(schema.shape).join(", ");
+      const names = declared?.names.join(", ") ?? "none";
       events.alertOnce("measures", {
         code: "MEASURES_REFUSED",
-        message: `a report of measures was dropped: it holds something undeclared or of another type (declared: ${declared})`,
+        message: `a report of measures was dropped: it holds something undeclared or of another type (declared: ${names})`,
       });
     },
   };

@@ -10,6 +10,7 @@ export function narrowest(current: FeatureFlags, next: FeatureFlags): FeatureFla
     salt: current.salt,
     version: current.version,
     problems: next.problems,
+    settling: true,
   };
 }
 

@@ -27,8 +27,9 @@ export function allowlistGate<In>(
       const permitted =
         (matches?.(subject, attributes) ?? true) && (listed?.(subject, attributes) ?? true);
       if (allowlistMode === "include") {
-        // A gate in shadow widens nothing.
-        context.included = permitted && setting.mode === "enforce";
+        // Neither a gate in shadow nor a list that may be half written widens anything.
+        const widens = setting.mode === "enforce" && context.flags.flags.settling !== true;
+        context.included = permitted && widens;
         return allow;
       }
       return permitted ? allow : { effect: "divert", reason: Reason.NOT_ALLOWLISTED };
