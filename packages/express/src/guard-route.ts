@@ -54,12 +54,12 @@ export function guardRoute<In, Ok, Failed, Stub>(
       sendProblem(res, reading.problem);
       return;
     }
-    const parsed = options.input.safeParse(reading.body);
-    if (!parsed.success) {
-      sendProblem(res, toInputProblem(options.input, parsed.error));
+    const parsed = parseInput(options.input, reading.body);
+    if ("problem" in parsed) {
+      sendProblem(res, parsed.problem);
       return;
     }
-    const input = parsed.data;
+    const { input } = parsed;
     const outcome = await guard.run(input, {
       subject: options.subject(req),
       attributes: options.attributes?.(req, input),
@@ -73,6 +73,23 @@ export function guardRoute<In, Ok, Failed, Stub>(
 
   // Only the application's own `subject`, `attributes` and `run` can throw; Express takes the rejection.
   return answer;
+}
+
+function parseInput<In>(
+  schema: z.ZodType<In>,
+  body: unknown,
+): { readonly input: In } | { readonly problem: Problem } {
+  try {
+    const parsed = schema.safeParse(body);
+    return parsed.success
+      ? { input: parsed.data }
+      : { problem: toInputProblem(schema, parsed.error) };
+  } catch (error) {
+    // JSON can nest deeper than a recursive schema's parse has stack for.
+    if (!(error instanceof RangeError)) throw error;
+    const title = "The request body is nested too deeply";
+    return { problem: { type: "about:blank", title, status: 400 } };
+  }
 }
 
 function send(res: Response, outcome: Outcome<unknown, unknown, unknown>, headers: boolean): void {
@@ -97,7 +114,9 @@ function observe<Ok, Failed, Stub>(
   req: Request,
 ): void {
   try {
-    onOutcome?.(outcome, req);
+    const returned: unknown = onOutcome?.(outcome, req);
+    // An async observer that rejects must not become an unhandled rejection.
+    if (returned instanceof Promise) returned.catch(() => undefined);
   } catch {
     // An observer never changes an outcome.
   }

@@ -7,6 +7,7 @@ export type BodyReading =
   /** The client went away while sending. */
   | { readonly kind: "gone" };
 
+/** Rejects for what is the application's own fault, such as a body that something read away before. */
 export type ReadJsonBody = (req: Request, res: Response) => Promise<BodyReading>;
 
 const jsonTypes = ["application/json", "application/*+json"];
@@ -21,9 +22,10 @@ export function jsonBodyReader(limitBytes: number): ReadJsonBody {
       const json = req.is(jsonTypes) !== false;
       return Promise.resolve(json ? { kind: "body", body: read } : refused(415, wrongType));
     }
-    const { promise, resolve } = Promise.withResolvers<BodyReading>();
+    const { promise, resolve, reject } = Promise.withResolvers<BodyReading>();
     parse(req, res, (error: unknown) => {
-      if (error !== undefined) resolve(toReading(error));
+      if (isOurs(error)) reject(error);
+      else if (error !== undefined) resolve(toReading(error));
       // The parser leaves a body of another type unread without a word.
       else if (req.body === undefined && req.is(jsonTypes) === false) {
         resolve(refused(415, wrongType));
@@ -37,6 +39,12 @@ const wrongType = "The request body must be application/json";
 
 function refused(status: number, title: string): BodyReading {
   return { kind: "problem", problem: { type: "about:blank", title, status } };
+}
+
+function isOurs(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const { status } = error as { readonly status?: unknown };
+  return typeof status === "number" && status >= 500;
 }
 
 /** body-parser's error types. Source: https://github.com/expressjs/body-parser#errors */
