@@ -1,43 +1,16 @@
-import {
-  measuresParser,
-  type AdmissionStore,
-  type BudgetStore,
-  type BudgetUse,
-  type Clock,
-  type Contract,
-  type Decision,
-  type EventSink,
-  type FlagSource,
-  type GuardRequest,
-  type Hold,
-  type MeasuresSchema,
-  type NewId,
-  type Outcome,
-  type Provider,
-} from "@sluice/contract";
+import type { BudgetUse, Decision, GuardRequest, MeasuresSchema, Outcome } from "@sluice/contract";
 import type { z } from "zod";
-import { composeGates } from "./compose-gates.ts";
-import { composeChecks, type CheckGate } from "./gate-check.ts";
-import { composeChain, type ChainResult } from "./chain.ts";
-import { describeGuard, nameOf, type GuardDescription } from "./describe.ts";
+import { assembleGuard } from "./assemble-guard.ts";
+import type { ChainResult } from "./chain.ts";
+import { describeGuard, type GuardDescription } from "./describe.ts";
 import { decisionEvent, noopEvent, outcomeEvent } from "./event-builders.ts";
-import { createEvents } from "./events.ts";
-import { execute, type Executor } from "./execute.ts";
+import { execute } from "./execute.ts";
+import type { CheckGate } from "./gate-check.ts";
 import type { GateContext } from "./gates/gate.ts";
-import { parseGuardOptions, type GuardOptions, type Value } from "./guard-options.ts";
-import { randomIds } from "./ids.ts";
+import type { GuardOptions, Value } from "./guard-options.ts";
 import { releaseHolds } from "./holds.ts";
-import { createInFlight } from "./in-flight.ts";
 import { newContext } from "./new-context.ts";
 import { OpenDecision } from "./open-decision.ts";
-import { createSafePath } from "./safe-path.ts";
-import { createSafety } from "./safety.ts";
-import { memoryBudgets } from "./stores/memory-budgets.ts";
-import { opossumBreaker } from "./stores/opossum-breaker.ts";
-import { systemClock } from "./system-clock.ts";
-import { metricsSink } from "./telemetry/metrics-sink.ts";
-import { createTracing, loadOpenTelemetry } from "./telemetry/tracing.ts";
-import { createTripwire } from "./tripwire.ts";
 import { Work } from "./work.ts";
 
 /** A feature behind its gates. */
@@ -98,124 +71,11 @@ export function createGuard<
 >(
   options: GuardOptions<In, Ok, Failed, Stub, M, FailedValue, StubValue>,
 ): Guard<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {
-  const settings = parseGuardOptions(options);
-  // What is not plain data was checked above for its methods, and keeps the types it was given with.
-  const provider: Provider<In> = options.provider;
-  const source: FlagSource = options.flags;
-  const contract = options.contract as Contract<
-    z.ZodType<z.output<Ok>>,
-    z.ZodType<z.output<Failed>>,
-    z.ZodType<z.output<Stub>>
-  >;
-  const clock: Clock = options.clock ?? systemClock;
-  const newId: NewId = options.newId ?? randomIds;
-  const budgets: BudgetStore = options.budget?.store ?? memoryBudgets({ clock });
-  const admission: AdmissionStore | undefined = options.admission;
-  const { feature } = settings;
-
-  const openTelemetry = settings.openTelemetry ? loadOpenTelemetry() : undefined;
-  const sinks: EventSink[] = [...(options.sinks ?? [])];
-  const events = createEvents({
-    feature,
-    sinks: openTelemetry === undefined ? sinks : [...sinks, metricsSink(openTelemetry)],
-    alertsUnheard: sinks.length === 0,
-    clock,
-  });
-  const safePath = createSafePath<In, z.output<Failed>, z.output<Stub>>({
-    contract,
-    failed: options.failed,
-    stub: options.stub,
-    events,
-  });
-  const safety = createSafety({
-    feature,
-    source,
-    maxStalenessMs: settings.maxStalenessMs,
-    clock,
-    events,
-  });
-  const tripwire = createTripwire(settings.tripwire, safety, events, (run) =>
-    inFlight.stopRun(run),
-  );
-  const inFlight = createInFlight<In>({
-    clock,
-    safety,
-    leaseMs: admission?.leaseMs ?? Number.POSITIVE_INFINITY,
-    onAbandoned: giveUpWork,
-  });
-  const stopListening = source.onChange(() => inFlight.check());
-
-  const breaker =
-    settings.gates["circuit-breaker"].mode === "off"
-      ? undefined
-      : opossumBreaker({ ...settings.breaker, clock });
-  breaker?.onStateChange((from, to) =>
-    events.alert({
-      code: "BREAKER_STATE",
-      message: `the circuit breaker of ${nameOf(provider)} went from ${from} to ${to}`,
-    }),
-  );
-  const notReady = provider.notReady?.();
-  if (notReady !== undefined) {
-    events.alert({
-      code: "PROVIDER_NOT_READY",
-      message: `${nameOf(provider)} can't be called, the safe path serves: set ${notReady.variable} to ${notReady.expected}`,
-      variable: notReady.variable,
-    });
-  }
-
-  const gates = composeGates({
-    settings,
-    source,
-    tripwire,
-    optIn: options.optIn,
-    allowlist: options.allowlist,
-    budgets,
-    provider,
-    askable: contract.askable,
-    breaker,
-    admission,
-  });
-  const onThrow = (what: string): void =>
-    events.alertOnce(`threw:${what}`, {
-      code: "DEPENDENCY_THREW",
-      message: `${what} threw; the request went on without it as configured`,
-    });
-  const chain = composeChain(gates, (gate) => onThrow(`the gate ${gate}`));
-
-  const executor: Executor<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> = {
-    attempt: {
-      provider,
-      timeoutMs: settings.timeoutMs,
-      clock,
-      tracing: createTracing(feature, openTelemetry),
-    },
-    contract,
-    safePath,
-    onFailure: settings.onFailure,
-    safety,
-    tripwire,
-    inFlight,
-    maxOutputTokens: settings.budget?.maxOutputTokens,
-    price: provider.model === undefined ? undefined : settings.prices?.[provider.model],
-    measures: settings.measures && {
-      names: Object.keys(settings.measures.shape),
-      parse: measuresParser(settings.measures),
-    },
-    measure: options.measure,
-    newId,
-    events,
-  };
-
-  function giveUpWork(work: Work<In>): void {
-    inFlight.remove(work);
-    work.end({ how: "void" });
-  }
-
-  const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}`);
+  const assembly = assembleGuard(options);
+  const { feature, events, safety, tripwire, inFlight, breaker, budgets } = assembly;
+  const { chain, clock, newId, onHoldThrow } = assembly;
+  const stopListening = assembly.source.onChange(() => inFlight.check());
   const owner = Symbol(feature);
-
-  const check = composeChecks(gates, safety, (gate) => onThrow(`the gate ${gate}`), onHoldThrow);
 
   const toDecision = (context: GateContext<In>, result: ChainResult): OpenDecision<In> => {
     const work = new Work(context, clock.monotonicMs(), onHoldThrow);
@@ -245,7 +105,7 @@ export function createGuard<
   ): Promise<Outcome<z.output<Ok>, z.output<Failed>, z.output<Stub>>> => {
     const work = OpenDecision.workOf(decision);
     if (!work.begin()) throw new TypeError("sluice: the decision was executed or given up already");
-    const outcome = await execute(executor, decision, work);
+    const outcome = await execute(assembly.executor, decision, work);
     if (events.wanted && !decision.closed) events.emit((atMs) => outcomeEvent(outcome, atMs));
     return outcome;
   };
@@ -268,9 +128,9 @@ export function createGuard<
     giveUp(decision) {
       const work = OpenDecision.workOf(mine(decision));
       // What is being executed is given back by its execution.
-      if (work.isOpen) giveUpWork(work);
+      if (work.isOpen) assembly.giveUp(work);
     },
-    check,
+    check: assembly.check,
     kill() {
       safety.kill();
       inFlight.check();
@@ -285,7 +145,7 @@ export function createGuard<
     get inFlight() {
       return inFlight.size;
     },
-    describe: () => describeGuard({ feature, gates, safety, provider, breaker, events }),
+    describe: () => describeGuard(assembly),
     flush: () => events.flush(),
     close() {
       stopListening();

@@ -9,6 +9,7 @@ import type {
 import type { Shut } from "@sluice/policy";
 import type { Events } from "./events.ts";
 import type { Gate } from "./gates/gate.ts";
+import { nameOf } from "./provider-name.ts";
 import type { Safety } from "./safety.ts";
 
 /** A guard as people and programs read it. */
@@ -30,11 +31,6 @@ export interface GuardDescription {
   }[];
   readonly eventsDropped: number;
   toString(): string;
-}
-
-/** A provider as people know it. */
-export function nameOf(provider: Provider<never>): string {
-  return provider.model === undefined ? provider.name : `${provider.name} ${provider.model}`;
 }
 
 export function describeGuard<In>(parts: {

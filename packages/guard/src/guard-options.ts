@@ -29,7 +29,7 @@ import type { AllowlistMode } from "./gates/allowlist.ts";
 import type { StubContext } from "./safe-path.ts";
 import { breakerOptionsSchema, type BreakerOptions } from "./stores/opossum-breaker.ts";
 import { clockSchema } from "./system-clock.ts";
-import { tripwireOptionsSchema, type TripwireOptions } from "./tripwire.ts";
+import { assertTripwire, tripwireOptionsSchema, type TripwireOptions } from "./tripwire.ts";
 
 /** Caps of one run. At least one of the three; each call reserves its worst case before it starts. */
 export interface BudgetOptions {
@@ -212,8 +212,26 @@ export function parseGuardOptions(options: unknown): GuardSettings {
   if (settings.measures !== undefined) {
     assertMeasuresSchema(`${where}.measures`, settings.measures);
   }
+  assertProvider(settings);
   assertBudget(settings);
+  assertTripwire(`${where}.tripwire`, settings.tripwire);
   return settings;
+}
+
+/** No control, format or line character: the names stand in events, headers and lines of logs. */
+const oneLine = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
+
+function assertProvider({ provider }: GuardSettings): void {
+  const { name, model } = provider as Provider<never>;
+  for (const [field, value] of Object.entries({ name, model })) {
+    if (field === "model" && value === undefined) continue;
+    if (typeof value === "string" && value.length <= 128 && oneLine.test(value)) continue;
+    throw new ConfigError({
+      option: `createGuard.provider.${field}`,
+      got: describeValue(value),
+      expected: "1 to 128 characters on one line",
+    });
+  }
 }
 
 function assertBudget({ budget, prices, provider }: GuardSettings): void {

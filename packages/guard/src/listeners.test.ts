@@ -3,7 +3,7 @@ import { createListeners } from "./listeners.ts";
 
 it("tells every listener, also after one that throws", () => {
   const listeners = createListeners<[number]>();
-  const last = vi.fn();
+  const last = vi.fn<(...told: number[]) => void>();
   listeners.add(() => {
     throw new Error("mine alone");
   });
@@ -14,7 +14,7 @@ it("tells every listener, also after one that throws", () => {
 
 it("tells nobody who left", () => {
   const listeners = createListeners<[]>();
-  const left = vi.fn();
+  const left = vi.fn<(...told: number[]) => void>();
   listeners.add(left)();
   listeners.tell();
   expect(left).not.toHaveBeenCalled();

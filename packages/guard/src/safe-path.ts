@@ -38,14 +38,24 @@ export function createSafePath<In, Failed, Stub>(options: {
   const { contract, stub, events } = options;
   const made = new Map<FailureCode, unknown>();
   for (const code of failureCodes) {
-    const value = options.failed({ code });
-    const parsed = contract.failed.safeParse(value);
+    const option = `createGuard.failed(${code})`;
+    const expected = "a FAILED value";
+    const value = orConfigError(() => options.failed({ code }), {
+      option,
+      got: "a function that throws",
+      expected,
+    });
+    const parsed = orConfigError(() => contract.failed.safeParse(value), {
+      option,
+      got: "a schema that throws",
+      expected: "one whose refinements are synchronous and don't throw",
+    });
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
       throw new ConfigError({
-        option: `createGuard.failed(${code})${issue?.path.map((part) => `.${String(part)}`).join("") ?? ""}`,
+        option: `${option}${issue?.path.map((part) => `.${String(part)}`).join("") ?? ""}`,
         got: "a value that does not parse under the contract's failed member",
-        expected: issue?.message ?? "a FAILED value",
+        expected: issue?.message ?? expected,
       });
     }
     made.set(code, value);
@@ -73,4 +83,13 @@ export function createSafePath<In, Failed, Stub>(options: {
     // Parsed on each call, so that no two requests share one object.
     failed: (code) => contract.failed.parse(made.get(code)),
   };
+}
+
+/** What was thrown is not said: it may quote content. */
+function orConfigError<T>(make: () => T, fault: ConstructorParameters<typeof ConfigError>[0]): T {
+  try {
+    return make();
+  } catch {
+    throw new ConfigError(fault);
+  }
 }

@@ -1,9 +1,11 @@
+import { ConfigError } from "@sluice/contract";
 import { judgeTripwire, observe, type Observation, type Trip } from "@sluice/policy";
 import { z } from "zod";
 import type { Events } from "./events.ts";
 import type { Safety } from "./safety.ts";
 
-const share = z.number().min(0).max(1);
+/** Below 1, because more than all calls never fail. */
+const share = z.number().min(0).lt(1);
 
 export const tripwireOptionsSchema = z.strictObject({
   /** What is shut: the run that met the harm, or the feature in this process. */
@@ -21,6 +23,39 @@ export const tripwireOptionsSchema = z.strictObject({
   /** In scope `process`: distinct subjects that must have met the harm. */
   minSubjects: z.int().min(2).default(3),
 });
+
+/**
+ * Refuses a tripwire that could never trip.
+ * @throws ConfigError
+ */
+export function assertTripwire(
+  where: string,
+  options: z.output<typeof tripwireOptionsSchema> | undefined,
+): void {
+  if (options === undefined) return;
+  const { scope, errorRate, latency, schemaFailures, windowCalls, minSubjects } = options;
+  if (errorRate === undefined && latency === undefined && schemaFailures === undefined) {
+    throw new ConfigError({
+      option: where,
+      got: "no condition",
+      expected: "errorRate, latency or schemaFailures",
+    });
+  }
+  const needs = {
+    "errorRate.minCalls": errorRate?.minCalls ?? 0,
+    "latency.minCalls": latency?.minCalls ?? 0,
+    "schemaFailures.max + 1": schemaFailures === undefined ? 0 : schemaFailures.max + 1,
+    minSubjects: scope === "process" ? minSubjects : 0,
+  };
+  for (const [need, calls] of Object.entries(needs)) {
+    if (windowCalls >= calls) continue;
+    throw new ConfigError({
+      option: `${where}.windowCalls`,
+      got: String(windowCalls),
+      expected: `at least the ${calls} of ${need}, or it never trips`,
+    });
+  }
+}
 
 export type TripwireOptions = Readonly<z.input<typeof tripwireOptionsSchema>>;
 
@@ -52,7 +87,7 @@ export function createTripwire(
   options: z.output<typeof tripwireOptionsSchema> | undefined,
   safety: Safety,
   events: Events,
-  onRunTripped: (run: string | undefined) => void,
+  onTripped: (run: string | undefined) => void,
 ): Tripwire {
   if (options === undefined) return never;
   const { scope, windowCalls } = options;
@@ -109,6 +144,7 @@ export function createTripwire(
         process.tripped = true;
         tell(trip, "the feature in this process");
         safety.trip();
+        onTripped(undefined);
         return;
       }
       // A request without a run is its own run, which is over.
@@ -120,7 +156,7 @@ export function createTripwire(
       if (trip === undefined) return;
       watch.tripped = true;
       tell(trip, "a run");
-      onRunTripped(run);
+      onTripped(run);
     },
     reset(run) {
       if (run !== undefined) {

@@ -1,5 +1,5 @@
 import { Reason, type Breaker, type Provider } from "@sluice/contract";
-import { nameOf } from "../describe.ts";
+import { nameOf } from "../provider-name.ts";
 import { allow, type Gate, type GateSetting } from "./gate.ts";
 
 /** Can the provider be called, and does its breaker give a permit? */
