@@ -1,0 +1,68 @@
+import { gateNames } from "@sluice/contract";
+import { guardOptionsSchema } from "@sluice/guard";
+import { z } from "zod";
+import { differences } from "./differences.ts";
+import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
+
+const heading = "Options of `createGuard`";
+
+export function checkGuardOptions(page: Page): string[] {
+  const options = tableUnder(page, heading);
+  const nested = (["budget", "breaker", "tripwire"] as const).flatMap((name) => {
+    const table = tableUnder(page, `\`${name}\``);
+    const schema = objectIn(guardOptionsSchema.shape[name]);
+    return checkTable(table, schema).map((fault) => `${name}: ${fault}`);
+  });
+  return [...checkTable(options, guardOptionsSchema), ...nested, ...checkGates(page)];
+}
+
+function checkTable(table: ReturnType<typeof tableUnder>, schema: z.ZodObject): string[] {
+  const shape: Readonly<Record<string, z.ZodType>> = schema.shape;
+  return [
+    ...differences(codesOf(table, "option"), Object.keys(shape)),
+    ...table.rows.flatMap((row) =>
+      codesIn(row("option")).flatMap((name) => {
+        const member = shape[name];
+        return member === undefined ? [] : expectDefault(name, row("default"), member);
+      }),
+    ),
+  ];
+}
+
+/** `required`, a value as code, or anything else in words for what is optional. */
+function expectDefault(name: string, cell: string, schema: z.ZodType): string[] {
+  const empty = schema.safeParse(undefined);
+  if (!empty.success) return cell === "required" ? [] : [`${name} is required`];
+  if (cell === "required") return [`${name} is not required`];
+  const value = empty.data;
+  const plain = typeof value === "object" ? undefined : value;
+  const told = /^`(.*)`$/.exec(cell)?.[1];
+  const real = plain === undefined ? undefined : JSON.stringify(plain);
+  return told === real ? [] : [`${name}: the default is ${real ?? "none"}`];
+}
+
+/** The object below `.optional()` and `.prefault()`. */
+function objectIn(schema: z.ZodType): z.ZodObject {
+  if (schema instanceof z.ZodObject) return schema;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault) {
+    return objectIn(schema.unwrap() as z.ZodType);
+  }
+  throw new Error(`no object is in a ${schema._zod.def.type}`);
+}
+
+function checkGates(page: Page): string[] {
+  const table = tableUnder(page, "Gates");
+  const configurable = Object.keys(objectIn(guardOptionsSchema.shape.gates).shape);
+  const documented = codesOf(table, "gate");
+  return [
+    ...differences(documented, gateNames),
+    ...(String(documented) === String(gateNames) ? [] : ["the gates are in another order"]),
+    ...table.rows.flatMap((row) =>
+      codesIn(row("gate")).flatMap((gate) => {
+        const fixed = row("mode") === "always enforced";
+        if (fixed === !configurable.includes(gate)) return [];
+        return [`${gate} ${fixed ? "has a mode" : "has no mode"}`];
+      }),
+    ),
+  ];
+}
