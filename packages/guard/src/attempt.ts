@@ -51,6 +51,7 @@ export async function attempt<In>(
     span.end(final);
     return final;
   } finally {
+    work.onStop(undefined);
     cancelTimeout();
     client?.removeEventListener("abort", clientGone);
   }

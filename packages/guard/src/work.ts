@@ -33,7 +33,8 @@ export class Work<In> {
     return true;
   }
 
-  onStop(stop: (cause: StopCause) => void): void {
+  /** How to stop the call that runs now; undefined when none does. */
+  onStop(stop: ((cause: StopCause) => void) | undefined): void {
     this.#stop = stop;
   }
 
