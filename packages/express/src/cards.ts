@@ -32,6 +32,8 @@ const optionsSchema = z.strictObject({
 });
 
 const usages = new WeakMap<Response, Usage>();
+/** What the cards of a request took, until it ends or a later card stops it. */
+const takenBy = new WeakMap<Response, GateCheck[]>();
 
 /** Tells the `budget()` card what the handler's model call really used. */
 export function reportUsage(res: Response, usage: Usage): void {
@@ -72,10 +74,17 @@ async function pass<In>(
     run: options.run?.(req),
   });
   if (check.effect === "allow") {
+    if (res.closed) {
+      // The client is gone, and no event will say so again: what comes after is not called.
+      check.release({ how: "void" });
+      return;
+    }
     releaseAtEnd(res, check);
     next();
     return;
   }
+  // The handler is not reached: nothing was dispatched on what earlier cards took.
+  releaseTaken(res, { how: "void" });
   if (check.effect === "divert") {
     await options.safePath(req, res, next);
     return;
@@ -89,12 +98,17 @@ async function pass<In>(
 }
 
 function releaseAtEnd(res: Response, check: GateCheck): void {
-  // A response that was over before now gives no event.
-  if (res.closed) {
-    check.release({ how: "void" });
+  const taken = takenBy.get(res);
+  if (taken !== undefined) {
+    taken.push(check);
     return;
   }
-  res.once("close", () => check.release(endOf(res)));
+  takenBy.set(res, [check]);
+  res.once("close", () => releaseTaken(res, endOf(res)));
+}
+
+function releaseTaken(res: Response, end: HoldEnd): void {
+  for (const check of takenBy.get(res)?.splice(0).toReversed() ?? []) check.release(end);
 }
 
 function endOf(res: Response): HoldEnd {
