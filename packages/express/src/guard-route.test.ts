@@ -156,7 +156,9 @@ describe("an outcome", () => {
       const app = appOf(sampleGuard({ admission, clock }));
       await post(app).expect(200);
       const response = await post(app).expect(429);
-      expect(response.headers["retry-after"]).toBe(String(Math.ceil(perMs / 1000)));
+      const seconds = Math.ceil(perMs / 1000);
+      expect(response.headers["retry-after"]).toBe(String(seconds));
+      expect(response.headers["ratelimit"]).toBe(`"message-rate";r=0;t=${seconds}`);
       expect(response.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
       expect(response.body).toMatchObject({ status: 429, reason: "MESSAGE_RATE" });
       expect(ownHeaders(response.headers)).toEqual(["sluice-decision"]);
@@ -169,6 +171,7 @@ describe("an outcome", () => {
     expect(Number(response.headers["retry-after"])).toBeGreaterThanOrEqual(1);
     expect(response.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
     expect(response.body).toMatchObject({ status: 503, reason: "STORE_UNAVAILABLE" });
+    expect(response.headers["ratelimit"]).toBeUndefined();
   });
 
   it("shows no header of ours where they are turned off", async () => {

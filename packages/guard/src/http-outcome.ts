@@ -38,10 +38,16 @@ export function toRejection(reason: Reason, retryAfterMs: number): HttpOutcome {
     status: unavailable ? 503 : 429,
     reason,
   };
+  // Whole seconds, never early. Source: RFC 9110, section 10.2.3.
+  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+  const policy = reason.toLowerCase().replaceAll("_", "-");
   return {
     status: problem.status,
-    // Whole seconds, never early. Source: RFC 9110, section 10.2.3.
-    headers: { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) },
+    headers: {
+      "retry-after": String(seconds),
+      // Nothing remains for so long. Source: draft-ietf-httpapi-ratelimit-headers-10, section 4.
+      ...(unavailable ? {} : { ratelimit: `"${policy}";r=0;t=${seconds}` }),
+    },
     contentType: "application/problem+json",
     body: problem,
   };
