@@ -114,6 +114,6 @@ export function describeValue(value: unknown, option = ""): string {
 }
 
 /** Control characters, line and bidirectional marks could forge or hide a line of a log. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "\u{fffd}");
 }

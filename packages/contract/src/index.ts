@@ -1,5 +1,5 @@
 export { toAskableSchema, type AskableSchema } from "./askable-schema.ts";
-export { ConfigError, describeValue, parseOptions } from "./config-error.ts";
+export { ConfigError, describeValue, oneLine, parseOptions } from "./config-error.ts";
 export type { Decision } from "./decision.ts";
 export { defineContract, type Contract, type Member } from "./define-contract.ts";
 export { FailureCode, failureCodes, type Failure } from "./failure.ts";

@@ -1,9 +1,16 @@
-import type { AlertCode, Clock, EventSink, SluiceEvent } from "@sluice/contract";
-import { eventSchemaVersion } from "@sluice/contract";
+import {
+  eventSchemaVersion,
+  oneLine,
+  type AlertCode,
+  type Clock,
+  type EventSink,
+  type SluiceEvent,
+} from "@sluice/contract";
 
 /** Events held for the next turn of the event loop; beyond it the oldest go. */
 const capacity = 10_000;
 const maxMessage = 512;
+const maxVariable = 128;
 
 interface Waiting {
   readonly make: (atMs: number) => SluiceEvent;
@@ -56,8 +63,13 @@ export function createEvents(options: {
     waiting = [];
     oldest = 0;
     for (const { make, atMs } of batch) {
-      const event = make(atMs);
-      for (const sink of sinks) observe(sink, event);
+      try {
+        const event = make(atMs);
+        for (const sink of sinks) observe(sink, event);
+      } catch {
+        // The application changed an outcome that it was only to read.
+        dropped += 1;
+      }
     }
   };
 
@@ -78,7 +90,8 @@ export function createEvents(options: {
   };
 
   const alert = (raisedAlert: Alert): void => {
-    const message = raisedAlert.message.slice(0, maxMessage);
+    const message = oneLine(raisedAlert.message).slice(0, maxMessage);
+    const { variable } = raisedAlert;
     if (alertsUnheard) {
       process.emitWarning(`sluice ${feature}: ${message}`, { code: `SLUICE_${raisedAlert.code}` });
     }
@@ -89,6 +102,7 @@ export function createEvents(options: {
       feature,
       ...raisedAlert,
       message,
+      ...(variable === undefined ? {} : { variable: oneLine(variable).slice(0, maxVariable) }),
     }));
   };
 

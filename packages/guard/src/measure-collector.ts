@@ -21,12 +21,25 @@ export function collectMeasures(
   events: Events,
 ): MeasureCollector {
   let values = none;
+  const parse = (report: unknown): Measures | undefined => {
+    if (report instanceof Promise) {
+      // Nobody waits for it, and it must not become an unhandled rejection.
+      report.catch(() => undefined);
+      return undefined;
+    }
+    try {
+      const parsed = declared?.parse(report);
+      return parsed && Object.fromEntries(Object.entries(parsed).filter(isGiven));
+    } catch {
+      return undefined;
+    }
+  };
   return {
     get values() {
       return values;
     },
     report(report) {
-      const parsed = declared?.parse(report);
+      const parsed = parse(report);
       if (parsed !== undefined) {
         values = { ...values, ...parsed };
         return;
@@ -38,4 +51,8 @@ export function collectMeasures(
       });
     },
   };
+}
+
+function isGiven([, value]: readonly [string, unknown]): boolean {
+  return value !== undefined;
 }
