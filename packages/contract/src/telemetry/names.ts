@@ -4,7 +4,6 @@ export const metricNames = {
   outcomes: "sluice.outcomes",
   noops: "sluice.disabled_noops",
   alerts: "sluice.alerts",
-  eventsDropped: "sluice.events.dropped",
   duration: "sluice.outcome.duration",
 } as const;
 
@@ -17,8 +16,6 @@ export const attributeNames = {
   path: "sluice.path",
   failureCode: "sluice.failure_code",
   alertCode: "sluice.alert_code",
-  decisionId: "sluice.decision_id",
-  attempt: "sluice.attempt",
 } as const;
 
 /** Prefix of a declared measure's metric: `sluice.measure.<name>`. */
