@@ -20,7 +20,7 @@ export interface Batch {
   readonly journal: Journal;
   readonly tally: Tally;
   /**
-   * Every job id of the out file, and of the jobs file so far. All are held in memory, about 100 bytes
+   * Every job id of the out file, and of the jobs file so far. All are held in memory, about 200 bytes
    * each: it is the only thing that grows with the batch.
    */
   readonly ids: Map<string, "finished earlier" | "seen">;
