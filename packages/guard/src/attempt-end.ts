@@ -1,4 +1,4 @@
-import type { ProviderReply, Reason } from "@sluice/contract";
+import { FailureCode, type ProviderReply, type Reason } from "@sluice/contract";
 
 /** Why running work is stopped. */
 export type StopCause =
@@ -10,3 +10,10 @@ export type StopCause =
 export type AttemptEnd =
   | { readonly kind: "reply"; readonly reply: ProviderReply }
   | { readonly kind: "stopped"; readonly cause: StopCause };
+
+/** What an attempt that was stopped is recorded as. */
+export const stopCodes: Readonly<Record<StopCause["kind"], FailureCode>> = {
+  shut: FailureCode.KILLED,
+  timeout: FailureCode.PROVIDER_TIMEOUT,
+  client: FailureCode.CLIENT_ABORTED,
+};

@@ -15,7 +15,7 @@ import {
 } from "@sluice/contract";
 import { failureTable } from "@sluice/policy";
 import type { z } from "zod";
-import type { AttemptEnd } from "./attempt-end.ts";
+import { stopCodes, type AttemptEnd } from "./attempt-end.ts";
 import { attempt, type AttemptSettings } from "./attempt.ts";
 import type { Events } from "./events.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -224,14 +224,10 @@ function judge<In, Ok, Failed, Stub>(
   ended: AttemptEnd,
 ): Ran<Ok> {
   if (ended.kind === "stopped") {
-    switch (ended.cause.kind) {
-      case "shut":
-        return { kind: "shut", reason: ended.cause.reason };
-      case "timeout":
-        return { kind: "failed", code: FailureCode.PROVIDER_TIMEOUT };
-      case "client":
-        return { kind: "failed", code: FailureCode.CLIENT_ABORTED };
-    }
+    const { cause } = ended;
+    return cause.kind === "shut"
+      ? { kind: "shut", reason: cause.reason }
+      : { kind: "failed", code: stopCodes[cause.kind] };
   }
   const { reply } = ended;
   if (!reply.ok) return { kind: "failed", code: reply.code };
@@ -252,7 +248,7 @@ function judge<In, Ok, Failed, Stub>(
 
 function codeOf(ran: Ran<unknown>): FailureCode | undefined {
   if (ran.kind === "failed") return ran.code;
-  return ran.kind === "shut" ? FailureCode.KILLED : undefined;
+  return ran.kind === "shut" ? stopCodes.shut : undefined;
 }
 
 function reportMeasures<In, Ok, Failed, Stub>(

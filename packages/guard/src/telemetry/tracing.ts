@@ -1,8 +1,8 @@
 import { createRequire } from "node:module";
-import { attributeNames, genAi, type Provider } from "@sluice/contract";
+import { attributeNames, genAi, type FailureCode, type Provider } from "@sluice/contract";
 import type * as OpenTelemetryApi from "@opentelemetry/api";
 import type { Attributes, Span } from "@opentelemetry/api";
-import type { AttemptEnd } from "../attempt-end.ts";
+import { stopCodes, type AttemptEnd } from "../attempt-end.ts";
 
 type OpenTelemetry = typeof OpenTelemetryApi;
 
@@ -83,7 +83,7 @@ function endSpan({ SpanStatusCode }: OpenTelemetry, span: Span, end: AttemptEnd)
   }
 }
 
-function errorOf(end: AttemptEnd): string | undefined {
-  if (end.kind === "stopped") return end.cause.kind;
+function errorOf(end: AttemptEnd): FailureCode | undefined {
+  if (end.kind === "stopped") return stopCodes[end.cause.kind];
   return end.reply.ok ? undefined : end.reply.code;
 }
