@@ -2,8 +2,12 @@ import type { Usage } from "./usage.ts";
 
 /** How the work that a hold covers ended. */
 export type HoldEnd =
-  /** The provider was never called: nothing is charged, nothing is counted. */
-  | { readonly how: "void" }
+  /** Nothing left this process: nothing is charged. */
+  | {
+      readonly how: "void";
+      /** Only of a call that was tried and got nowhere; a circuit breaker learns from it. */
+      readonly health?: ProviderHealth;
+    }
   | {
       readonly how: "settle";
       /** Real usage where the provider told it; without it a reservation stays charged whole. */

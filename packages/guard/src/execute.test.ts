@@ -264,6 +264,38 @@ describe("real usage", () => {
   });
 });
 
+describe("what the circuit breaker learns", () => {
+  const circuitAfter = async (reply: ProviderReply, more: Partial<SampleOptions> = {}) => {
+    const { guard } = openGuard({ breaker: { minCalls: 1 }, ...more }, answering(reply));
+    await guard.run(job, request);
+    const { breaker } = guard.describe();
+    guard.close();
+    return breaker;
+  };
+
+  it.each([
+    ["open", "PROVIDER_UNAVAILABLE"],
+    ["open", "PROVIDER_TIMEOUT"],
+    ["closed", "PROVIDER_RATE_LIMITED"],
+    ["closed", "PROVIDER_AUTH"],
+    ["closed", "PROVIDER_BAD_REQUEST"],
+    ["closed", "REFUSED"],
+    ["closed", "INTERNAL"],
+  ] as const)("leaves it %s after %s", async (state, code) => {
+    expect(await circuitAfter(errorReply(code))).toBe(state);
+  });
+
+  it("opens it for a provider that can't be reached, although nothing was dispatched", async () => {
+    const reply = errorReply("PROVIDER_UNAVAILABLE", { dispatched: false });
+    expect(await circuitAfter(reply)).toBe("open");
+  });
+
+  it("leaves it closed for an answer that does not parse, and for a key that is missing", async () => {
+    expect(await circuitAfter(textReply("sorry"))).toBe("closed");
+    expect(await circuitAfter(errorReply("PROVIDER_AUTH", { dispatched: false }))).toBe("closed");
+  });
+});
+
 describe("the failure policy `stub`", () => {
   it("answers a failed request by the safe path, recorded as fallback with its failure", async () => {
     const { guard, events } = openGuard(

@@ -179,12 +179,8 @@ async function runAttempt<In, Ok, Failed, Stub>(
     const usage = ended.kind === "reply" ? ended.reply.usage : undefined;
     const code = codeOf(ran);
     const dispatched = ended.kind === "stopped" || ended.reply.ok || ended.reply.dispatched;
-    if (dispatched) {
-      const health = code === undefined ? "success" : failureTable[code].health;
-      end = { how: "settle", usage, health };
-    } else {
-      end = { how: "void" };
-    }
+    const health = code === undefined ? "success" : failureTable[code].health;
+    end = dispatched ? { how: "settle", usage, health } : { how: "void", health };
     if (ran.kind !== "shut" && code !== FailureCode.CLIENT_ABORTED) {
       tripwire.observe(request.run, {
         subject: request.subject,

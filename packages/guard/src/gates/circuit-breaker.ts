@@ -25,7 +25,7 @@ export function circuitBreakerGate<In>(
         effect: "allow",
         hold: {
           kind: "permit",
-          release: (end) => permit.settle(end.how === "void" ? "neutral" : end.health),
+          release: (end) => permit.settle(end.health ?? "neutral"),
         },
       };
     },
