@@ -9,21 +9,25 @@ export function toMarkdown(result: BenchResult): string {
   return [
     `| ${result.name}, Node ${result.node} | measured | target |`,
     "|---|---|---|",
-    ...result.metrics.map(
-      ({ key, value, unit, target, holds }) =>
-        `| ${key} | ${formatValue(value)} ${unit} | ${target === null ? "" : `${target}${holds === true ? "" : ", missed"}`} |`,
-    ),
+    ...result.metrics.map((metric) => {
+      const { key, target, holds } = metric;
+      const bound = target === null ? "" : `${target}${holds === true ? "" : ", missed"}`;
+      return `| ${key} | ${formatValue(metric)} | ${bound} |`;
+    }),
   ].join("\n");
 }
 
-/** Puts the figures between the marks that bear the benchmark's name. */
-export async function writeDocs(result: BenchResult): Promise<void> {
+/** The page with the figures between the marks that bear the benchmark's name. */
+export function withTable(text: string, result: BenchResult): string {
   const [start, end] = [`<!-- bench:${result.name} -->`, `<!-- /bench:${result.name} -->`];
-  const text = await readFile(page, "utf8");
   const [before, rest] = text.split(start);
   const after = rest?.split(end)[1];
   if (before === undefined || after === undefined) {
     throw new Error(`docs/benchmarks.md has no marks for ${result.name}`);
   }
-  await writeFile(page, `${before}${start}\n${toMarkdown(result)}\n${end}${after}`);
+  return `${before}${start}\n${toMarkdown(result)}\n${end}${after}`;
+}
+
+export async function writeDocs(result: BenchResult): Promise<void> {
+  await writeFile(page, withTable(await readFile(page, "utf8"), result));
 }

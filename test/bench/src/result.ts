@@ -40,11 +40,11 @@ export async function writeResult(result: BenchResult): Promise<string> {
 }
 
 export function toTable(result: BenchResult): string {
-  const rows = result.metrics.map(({ key, value, unit, target, holds }) => [
-    key,
-    `${formatValue(value)} ${unit}`,
-    target ?? "–",
-    holds === null ? "" : holds ? "holds" : "MISSED",
+  const rows = result.metrics.map((metric) => [
+    metric.key,
+    formatValue(metric),
+    metric.target ?? "–",
+    metric.holds === null ? "" : metric.holds ? "holds" : "MISSED",
   ]);
   const head = [`${result.name} (node ${result.node})`, "value", "target", ""];
   const widths = head.map((_, column) =>
@@ -60,7 +60,8 @@ export function toTable(result: BenchResult): string {
     .join("\n");
 }
 
-/** Three figures; more would be noise. */
-export function formatValue(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
+/** Three figures, more would be noise, and the unit where there is one. */
+export function formatValue({ value, unit }: Metric): string {
+  const figures = Number.isInteger(value) ? value : Number(value.toPrecision(3));
+  return `${figures} ${unit}`.trimEnd();
 }
