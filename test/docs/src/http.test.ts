@@ -1,0 +1,76 @@
+import { valueReply } from "@sluice/testkit";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { checkHttp } from "./check-http.ts";
+import { ask, observeStatuses, oneAMinute, serveRoute } from "./observe-http.ts";
+import { plant } from "./plant.ts";
+import { readPage } from "./read-page.ts";
+import { readText } from "./repository.ts";
+
+const text = readText("docs/reference/http.md");
+const id: unknown = expect.stringMatching(/^[\w-]{8,64}$/);
+const observed = await observeStatuses();
+
+describe("the page on HTTP", () => {
+  it("tells the statuses that a guarded route gives", () => {
+    expect(checkHttp(readPage(text), observed)).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a status",
+      ["| 502; 504 for a timeout |", "| 502 |"],
+      "`FAILED`, policy `failed`: the status is 502 or 504",
+    ],
+    [
+      "a status of a bad request",
+      ["| 413 |", "| 400 |"],
+      "body over `bodyLimitBytes`: the status is 413",
+    ],
+    ["a missing cause", ["| `STUBBED` |", "| |"], "`STUBBED` is not documented"],
+  ] as const)("is held to it: %s", (_, [good, bad], fault) => {
+    expect(checkHttp(readPage(plant(text, good, bad)), observed)).toContain(fault);
+  });
+});
+
+describe("what the page on HTTP says of problems", () => {
+  it("a 400 lists at most 20 errors, by path and rule, without a name that the client chose", async () => {
+    const input = z.object({ prompt: z.string(), marks: z.record(z.string(), z.number()) });
+    const marks = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`secret ${i}`, "x"]));
+    const { body, type, text: raw } = await ask(serveRoute({ route: { input } }), { marks });
+    const { errors } = z.object({ errors: z.array(z.unknown()) }).parse(body);
+    expect(type).toBe("application/problem+json");
+    expect(errors).toHaveLength(20);
+    expect(errors.slice(0, 2)).toEqual([
+      { path: "/prompt", rule: "expected string" },
+      { path: "/marks/*", rule: "expected number" },
+    ]);
+    expect(raw).not.toContain("secret");
+  });
+
+  it("a rejection tells its reason and when to come back, and has no path", async () => {
+    const app = serveRoute({ admission: oneAMinute() });
+    await ask(app);
+    const { body, headers, type } = await ask(app);
+    expect(type).toBe("application/problem+json");
+    expect(body).toMatchObject({ reason: "MESSAGE_RATE" });
+    expect(headers).toMatchObject({ "retry-after": "60", "sluice-decision": id });
+    expect(headers).not.toHaveProperty("sluice-path");
+  });
+});
+
+describe("what the page on HTTP says of headers", () => {
+  it("they tell the decision and who answered", async () => {
+    const { headers } = await ask(serveRoute());
+    expect(headers).toMatchObject({ "sluice-path": "ai", "sluice-decision": id });
+    const failed = await ask(
+      serveRoute({ onFailure: "stub", onCall: (call) => call.reply(valueReply("nonsense")) }),
+    );
+    expect(failed.headers).toMatchObject({ "sluice-path": "stub" });
+  });
+
+  it("there is none with `headers: false`", async () => {
+    const { headers } = await ask(serveRoute({ route: { headers: false } }));
+    expect(Object.keys(headers).filter((name) => name.startsWith("sluice"))).toEqual([]);
+  });
+});
