@@ -264,15 +264,15 @@ describe("real usage", () => {
   });
 });
 
-describe("what the circuit breaker learns", () => {
-  const circuitAfter = async (reply: ProviderReply, more: Partial<SampleOptions> = {}) => {
-    const { guard } = openGuard({ breaker: { minCalls: 1 }, ...more }, answering(reply));
-    await guard.run(job, request);
-    const { breaker } = guard.describe();
-    guard.close();
-    return breaker;
-  };
+async function circuitAfter(reply: ProviderReply): Promise<string | undefined> {
+  const { guard } = openGuard({ breaker: { minCalls: 1 } }, answering(reply));
+  await guard.run(job, request);
+  const { breaker } = guard.describe();
+  guard.close();
+  return breaker;
+}
 
+describe("what the circuit breaker learns", () => {
   it.each([
     ["open", "PROVIDER_UNAVAILABLE"],
     ["open", "PROVIDER_TIMEOUT"],
