@@ -1,16 +1,74 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { chmod, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
 
-const line = /^[ \t]*(?:export[ \t]+)?CHAT_AI_KILL[ \t]*=.*$/gm;
+const variable = "CHAT_AI_KILL";
 
-/** Sets `CHAT_AI_KILL` in a flags file, by rename, so that no reader meets a half-written one. */
-export async function writeKill(path: string, killed: boolean): Promise<void> {
-  const text = await readFile(path, "utf8");
-  const next = `CHAT_AI_KILL=${killed}`;
-  const found = text.search(line) >= 0;
-  const edited = found
-    ? text.replaceAll(line, next)
-    : `${text}${text.endsWith("\n") || text === "" ? "" : "\n"}${next}\n`;
-  const draft = `${path}.${process.pid}.tmp`;
-  await writeFile(draft, edited);
-  await rename(draft, path);
+/** The kill of a flags file. */
+export interface KillFile {
+  /**
+   * Sets `CHAT_AI_KILL` and leaves the rest of the file as it is. By rename, so that no reader meets a
+   * half-written one; one write after the other, so that the last one asked for stands.
+   */
+  write(killed: boolean): Promise<void>;
+}
+
+export function createKillFile(path: string): KillFile {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    write(killed) {
+      const written = last.then(() => edit(path, killed));
+      last = written.catch(() => undefined);
+      return written;
+    },
+  };
+}
+
+async function edit(path: string, killed: boolean): Promise<void> {
+  const target = await behindLinks(path);
+  const { text, mode } = await read(target);
+  const draft = `${target}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(draft, withKill(text, killed));
+    await chmod(draft, mode);
+    await rename(draft, target);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Line by line, as flag files are read. */
+function withKill(text: string, killed: boolean): string {
+  const next = `${variable}=${killed}`;
+  const mark = text.startsWith("\u{feff}") ? "\u{feff}" : "";
+  let found = false;
+  const edited = text.slice(mark.length).replaceAll(/[^\r\n]+/g, (line) => {
+    if (!Object.hasOwn(parseEnv(line), variable)) return line;
+    found = true;
+    return next;
+  });
+  if (found) return mark + edited;
+  return `${mark}${edited}${edited === "" || /[\r\n]$/.test(edited) ? "" : "\n"}${next}\n`;
+}
+
+async function behindLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isMissing(error)) return path;
+    throw error;
+  }
+}
+
+async function read(path: string): Promise<{ readonly text: string; readonly mode: number }> {
+  try {
+    return { text: await readFile(path, "utf8"), mode: (await stat(path)).mode };
+  } catch (error) {
+    if (isMissing(error)) return { text: "", mode: 0o644 };
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === "ENOENT";
 }

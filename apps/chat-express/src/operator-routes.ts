@@ -1,7 +1,7 @@
 import type { FlagSource } from "@sluice/contract";
 import express, { type RequestHandler, type Router } from "express";
 import type { ChatGuard } from "./chat-guard.ts";
-import { writeKill } from "./kill-file.ts";
+import { createKillFile } from "./kill-file.ts";
 import type { RecentOutcomes } from "./recent-outcomes.ts";
 
 export interface OperatorRoutesOptions {
@@ -16,6 +16,8 @@ export interface OperatorRoutesOptions {
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
   const { guard, flags, flagsFile, outcomes, upstream } = options;
   const router = express.Router();
+  const killFile = createKillFile(flagsFile);
+  let kills = 0;
 
   router.get("/state", (_req, res) => {
     const { shut, percent, breaker, flagProblems, providerNotReady } = guard.describe();
@@ -46,16 +48,31 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
   router.post("/kill", fromThisPage, async (_req, res) => {
     // This process first: it must not wait for a disk.
     guard.kill();
-    await writeKill(flagsFile, true);
-    res.json({ killed: true });
+    kills += 1;
+    if (await isWritten(killFile.write(true))) res.json({ killed: true });
+    else res.status(500).json({ killed: true, error: "killed here, but not in the flags file" });
   });
 
   router.post("/restore", fromThisPage, async (_req, res) => {
-    await writeKill(flagsFile, false);
-    guard.restore();
-    res.json({ killed: false });
+    const killsBefore = kills;
+    if (!(await isWritten(killFile.write(false)))) {
+      res.status(500).json({ error: "the flags file can't be written" });
+      return;
+    }
+    // A kill that came meanwhile stands.
+    if (kills === killsBefore) guard.restore();
+    res.json({ killed: kills !== killsBefore });
   });
   return router;
+}
+
+async function isWritten(write: Promise<void>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Another site's page must not press the buttons for a person who has this one open. */
