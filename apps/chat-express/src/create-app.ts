@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { FlagSource } from "@sluice/contract";
 import { guardRoute } from "@sluice/express";
 import express, { type Express } from "express";
+import { answerError } from "./answer-error.ts";
 import { chatRequestSchema } from "./chat-contract.ts";
 import type { ChatGuard } from "./chat-guard.ts";
 import { legacyChat } from "./legacy-chat.ts";
@@ -41,9 +42,10 @@ export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Ex
     res.json({ status: "ok" });
   });
   app.use((_req, res, next) => {
-    res.set("content-security-policy", "default-src 'self'");
+    res.set("content-security-policy", "default-src 'self'; frame-ancestors 'none'");
     next();
   });
   app.use(greet, express.static(page));
+  app.use(answerError);
   return app;
 }

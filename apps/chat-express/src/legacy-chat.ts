@@ -20,12 +20,18 @@ export function legacyReply({ messages }: ChatRequest): string {
 export function legacyChat(): Router {
   const router = express.Router();
   router.use(express.json({ limit: "1mb" }), (req, res) => {
-    const body = req.body as Partial<ChatRequest> | undefined;
+    const body = req.body as { readonly messages?: unknown } | null | undefined;
     if (!Array.isArray(body?.messages)) {
       res.status(400).json({ error: "messages must be an array" });
       return;
     }
-    res.json({ status: "OK", reply: legacyReply({ messages: body.messages }) });
+    res.json({ status: "OK", reply: legacyReply({ messages: body.messages.filter(isMessage) }) });
   });
   return router;
+}
+
+/** It never checked what stands among the messages, and answers all the same. */
+function isMessage(value: unknown): value is ChatRequest["messages"][number] {
+  if (typeof value !== "object" || value === null) return false;
+  return "role" in value && "content" in value && typeof value.content === "string";
 }

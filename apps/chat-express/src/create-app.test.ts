@@ -1,0 +1,392 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "@sluice/contract";
+import { flagFile, systemClock } from "@sluice/guard";
+import { chatCompletion, sendJson, startUpstream, type UpstreamAnswer } from "@sluice/testkit";
+import type { Express } from "express";
+import request from "supertest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { chatContract } from "./chat-contract.ts";
+import { chatGuard } from "./chat-guard.ts";
+import { createApp } from "./create-app.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-app-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const on = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\n";
+const good: UpstreamAnswer = (res) =>
+  sendJson(res, chatCompletion('{"status":"OK","reply":"from the model"}'));
+
+/** Stands for what a person writes; nothing printed, and no error, may hold it. */
+const sentinel = "sentinel-9be1";
+
+/** So that a flags file has stood for long when it is read first, and counts at once. */
+const anHourLater: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + 3_600_000 };
+
+async function setUp(flagsText: string | undefined, answer: UpstreamAnswer = good) {
+  const upstream = await startUpstream(answer);
+  const flagsFile = join(folder, `${randomUUID()}.env`);
+  if (flagsText !== undefined) await writeFile(flagsFile, flagsText);
+  const flags = flagFile(flagsFile, { clock: anHourLater, pollMs: 5, stableMs: 10 });
+  const guard = chatGuard({
+    flags,
+    model: "gpt-4o-mini",
+    timeoutMs: 2000,
+    apiKey: "sk-test",
+    baseUrl: `${upstream.url}/v1`,
+    sinks: [() => undefined],
+  });
+  const app = createApp({ guard, flags, flagsFile, upstream: "test" });
+  onTestFinished(async () => {
+    guard.close();
+    flags.close();
+    await upstream.close();
+  });
+  const edit = async (text: string): Promise<void> => {
+    await writeFile(`${flagsFile}.new`, text);
+    await rename(`${flagsFile}.new`, flagsFile);
+  };
+  return { app, guard, flags, flagsFile, upstream, edit };
+}
+
+interface State {
+  readonly gateway: boolean;
+  readonly shut: string | null;
+  readonly percent: number;
+  readonly problems: readonly string[];
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+
+const stateOf = async (app: Express): Promise<State> =>
+  (await request(app).get("/api/state")).body as State;
+const untilState = (app: Express, wanted: Partial<State>): Promise<void> =>
+  vi.waitFor(async () => expect(await stateOf(app)).toMatchObject(wanted), { interval: 5 });
+
+const chat = (app: Express, content = "Hello, how are you?") =>
+  request(app)
+    .post("/api/chat")
+    .send({ messages: [{ role: "user", content }] });
+
+const ownHeaders = (headers: object) =>
+  Object.keys(headers).filter((name) => name.startsWith("sluice"));
+
+describe("the legacy handler", () => {
+  it.each([
+    ["no switch", "FEATURE_CHAT_AI=true\n"],
+    ["a gateway that is off", `${on}FF_CHAT_GATEWAY_ENABLED=false\n`],
+    ["a gateway of True", `${on}FF_CHAT_GATEWAY_ENABLED=True\n`],
+    ["a gateway of 1", `${on}FF_CHAT_GATEWAY_ENABLED=1\n`],
+    ["a gateway of yes", `${on}FF_CHAT_GATEWAY_ENABLED=yes\n`],
+    ["shadow", `${on}FF_CHAT_GATEWAY_SHADOW=true\n`],
+    ["an unclear shadow", `${on}FF_CHAT_GATEWAY_SHADOW=perhaps\n`],
+    ["an empty file", ""],
+    ["no file", undefined],
+  ])("answers untouched with %s", async (_, text) => {
+    const { app, upstream } = await setUp(text);
+    const response = await chat(app).expect(200);
+    expect(response.body).toEqual({
+      status: "OK",
+      reply: "Hello! Ask about billing or your account.",
+    });
+    expect(ownHeaders(response.headers)).toEqual([]);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it("answers as it would without Sluice, header for header", async () => {
+    const { app, edit } = await setUp("");
+    const before = await chat(app);
+    await edit(`${on}FF_CHAT_GATEWAY_SHADOW=true\n`);
+    await untilState(app, { shut: null });
+    const shadowed = await chat(app);
+    expect({ ...shadowed.headers, date: "" }).toEqual({ ...before.headers, date: "" });
+    expect(shadowed.text).toBe(before.text);
+  });
+
+  it.each([
+    [{}, 400],
+    [{ messages: "no" }, 400],
+    [{ messages: [] }, 200],
+    [{ messages: [null, 7, "x", {}, { role: "user" }] }, 200],
+    [{ messages: [{ role: "user", content: { toString: 1 } }] }, 200],
+    [{ messages: [{ role: "user", content: ["hello"] }] }, 200],
+  ])("answers %j with %i", async (body, status) => {
+    const { app } = await setUp("");
+    const response = await request(app).post("/api/chat").send(body);
+    expect(response.status).toBe(status);
+  });
+});
+
+describe("the gateway", () => {
+  it("answers by the model under the contract, with its path and decision", async () => {
+    const { app, upstream } = await setUp(on);
+    const response = await chat(app).expect(200);
+    expect(response.body).toEqual({ status: "OK", reply: "from the model" });
+    expect(response.headers["sluice-path"]).toBe("ai");
+    expect(response.headers["sluice-decision"]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(upstream.requests).toHaveLength(1);
+    expect(JSON.parse(upstream.requests[0]?.body ?? "")).toMatchObject({
+      model: "gpt-4o-mini",
+      max_completion_tokens: 800,
+      messages: [{ role: "system" }, { role: "user", content: "Hello, how are you?" }],
+    });
+  });
+
+  it.each([
+    ["a feature that is off", "FEATURE_CHAT_AI=false\n", "FLAG_OFF"],
+    ["a feature of TRUE", "FEATURE_CHAT_AI=TRUE\n", "FLAG_OFF"],
+    ["no feature", "FEATURE_CHAT_AI=\n", "FLAG_OFF"],
+    ["a kill", "CHAT_AI_KILL=true\n", "KILLED"],
+    ["an unclear kill", "CHAT_AI_KILL=flase\n", "KILLED"],
+    ["a kill of no", "CHAT_AI_KILL=no\n", "KILLED"],
+    ["0 %", "CHAT_AI_ROLLOUT_PERCENT=0\n", "NOT_IN_ROLLOUT"],
+    ["a malformed percentage", "CHAT_AI_ROLLOUT_PERCENT=10%\n", "NOT_IN_ROLLOUT"],
+    ["an empty list", "CHAT_AI_ALLOWLIST=\n", "NOT_ALLOWLISTED"],
+    ["a list of others", "CHAT_AI_ALLOWLIST=bob\n", "NOT_ALLOWLISTED"],
+  ])("takes the safe path with %s, and asks no model", async (_, line, code) => {
+    const { app, upstream } = await setUp(on + line);
+    const response = await chat(app).expect(200);
+    expect(chatContract.stub.parse(response.body)).toEqual({
+      status: "STUB",
+      reply: "Hello! Ask about billing or your account.",
+    });
+    expect(response.headers["sluice-path"]).toBe("stub");
+    const decision = response.headers["sluice-decision"] ?? "";
+    const note = await request(app).get(`/api/decisions/${decision}`).expect(200);
+    expect(note.body).toMatchObject({ path: "stub", status: "STUBBED", code });
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it.each(["false", "0", ""])("takes a kill of %j as none", async (value) => {
+    const { app } = await setUp(`${on}CHAT_AI_KILL=${value}\n`);
+    const response = await chat(app).expect(200);
+    expect(response.headers["sluice-path"]).toBe("ai");
+  });
+
+  it("follows the file", async () => {
+    const { app, edit } = await setUp(on);
+    expect((await chat(app)).headers["sluice-path"]).toBe("ai");
+    await edit(`${on}CHAT_AI_KILL=true\n`);
+    await untilState(app, { shut: "KILLED" });
+    expect((await chat(app)).headers["sluice-path"]).toBe("stub");
+    await edit("");
+    await untilState(app, { gateway: false });
+    expect(ownHeaders((await chat(app)).headers)).toEqual([]);
+    await edit(on);
+    await untilState(app, { gateway: true, shut: null });
+    expect((await chat(app)).headers["sluice-path"]).toBe("ai");
+  });
+
+  it.each<[what: string, answer: UpstreamAnswer, status: number, code: string]>([
+    [
+      "500",
+      (res) => sendJson(res, { error: { message: sentinel } }, 500),
+      502,
+      "PROVIDER_UNAVAILABLE",
+    ],
+    ["garbage", (res) => void res.end(sentinel), 502, "PROVIDER_UNAVAILABLE"],
+    ["prose", (res) => sendJson(res, chatCompletion(sentinel)), 502, "OUTPUT_NOT_JSON"],
+    [
+      "another form",
+      (res) => sendJson(res, chatCompletion(`{"reply":"${sentinel}"}`)),
+      502,
+      "OUTPUT_SCHEMA_INVALID",
+    ],
+    [
+      "an empty reply",
+      (res) => sendJson(res, chatCompletion('{"status":"OK","reply":""}')),
+      502,
+      "OUTPUT_SCHEMA_INVALID",
+    ],
+    [
+      "a status of the stub",
+      (res) => sendJson(res, chatCompletion('{"status":"STUB","reply":"x"}')),
+      502,
+      "OUTPUT_SCHEMA_INVALID",
+    ],
+    ["a reset", (res) => res.socket?.resetAndDestroy(), 502, "PROVIDER_UNAVAILABLE"],
+  ])(
+    "answers FAILED under the contract when the model answers %s",
+    async (_, answer, status, code) => {
+      const { app } = await setUp(on, answer);
+      const response = await chat(app).expect(status);
+      expect(chatContract.failed.parse(response.body)).toEqual({ status: "FAILED", code });
+      expect(response.text).not.toContain(sentinel);
+    },
+  );
+
+  it.each([
+    [{}, 400],
+    [{ messages: [] }, 400],
+    [{ messages: [{ role: "user" }] }, 400],
+    [{ messages: [{ role: "user", content: "" }] }, 400],
+    [{ messages: [{ role: "tool", content: sentinel }] }, 400],
+    [{ messages: [{ role: "user", content: sentinel.repeat(4000) }] }, 400],
+    [{ messages: Array.from({ length: 101 }, () => ({ role: "user", content: "x" })) }, 400],
+    [{ messages: [{ role: "user", content: sentinel.repeat(100_000) }] }, 413],
+  ])("refuses a wrong body, case %#, with problem details", async (body, status) => {
+    const { app, upstream } = await setUp(on);
+    const response = await request(app).post("/api/chat").send(body).expect(status);
+    expect(response.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
+    expect(response.text).not.toContain(sentinel);
+    expect(upstream.requests).toHaveLength(0);
+  });
+});
+
+describe("the kill button", () => {
+  const flagsText = `# Flags\n${on}CHAT_AI_KILL=false\r\nCHAT_AI_ROLLOUT_PERCENT=100\n# end`;
+
+  it("kills at once, in the file too, and leaves the rest of the file", async () => {
+    const { app, flagsFile, upstream } = await setUp(flagsText);
+    await request(app).post("/api/kill").expect(200, { killed: true });
+    expect(await readFile(flagsFile, "utf8")).toBe(
+      flagsText.replace("CHAT_AI_KILL=false", "CHAT_AI_KILL=true"),
+    );
+    expect((await chat(app)).body).toMatchObject({ status: "STUB" });
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it("restores what it killed, once the file says so", async () => {
+    const { app, flagsFile } = await setUp(flagsText);
+    await request(app).post("/api/kill").expect(200);
+    await untilState(app, { shut: "KILLED" });
+    await request(app).post("/api/restore").expect(200, { killed: false });
+    expect(await readFile(flagsFile, "utf8")).toBe(flagsText);
+    await untilState(app, { shut: null });
+    expect((await chat(app)).headers["sluice-path"]).toBe("ai");
+  });
+
+  it("aborts what is in flight, which gets the safe path and no error", async () => {
+    const { app, upstream } = await setUp(flagsText, () => undefined);
+    const waiting = chat(app).then((response) => response);
+    await upstream.received(1);
+    await request(app).post("/api/kill").expect(200);
+    const response = await waiting;
+    expect(response.status).toBe(200);
+    expect(response.body).toMatchObject({ status: "STUB" });
+    await upstream.settled();
+  });
+
+  it("that is pressed while a restore is on its way wins", async () => {
+    const { app, flagsFile } = await setUp(flagsText);
+    await request(app).post("/api/kill").expect(200);
+    const pressed = ["restore", "kill", "restore", "restore", "kill"];
+    await Promise.all(pressed.map((name) => request(app).post(`/api/${name}`).expect(200)));
+    await request(app).post("/api/kill").expect(200);
+    expect(await readFile(flagsFile, "utf8")).toContain("CHAT_AI_KILL=true");
+    expect(await stateOf(app)).toMatchObject({ shut: "KILLED" });
+  });
+
+  it("kills this process also where the file can't be written, and says so", async () => {
+    const { app, guard, flagsFile } = await setUp(flagsText);
+    const lost = createApp({
+      guard,
+      flags: flagFile(flagsFile),
+      flagsFile: join(folder, "no", "such", "folder.env"),
+      upstream: "test",
+    });
+    const killed = await request(lost).post("/api/kill").expect(500);
+    expect(killed.body).toMatchObject({ killed: true });
+    expect(await stateOf(app)).toMatchObject({ shut: "KILLED" });
+    await request(lost).post("/api/restore").expect(500);
+    expect(await stateOf(app)).toMatchObject({ shut: "KILLED" });
+  });
+
+  it.each(["cross-site", "same-site", "unheard-of"])(
+    "is not pressed by a %s page",
+    async (site) => {
+      const { app, flagsFile } = await setUp(flagsText);
+      for (const name of ["kill", "restore"]) {
+        await request(app).post(`/api/${name}`).set("sec-fetch-site", site).expect(403);
+      }
+      expect(await readFile(flagsFile, "utf8")).toBe(flagsText);
+      expect(await stateOf(app)).toMatchObject({ shut: null });
+    },
+  );
+
+  it.each(["same-origin", "none"])("is pressed by a %s page", async (site) => {
+    const { app } = await setUp(flagsText);
+    const response = await request(app).post("/api/kill").set("sec-fetch-site", site);
+    expect(response.body).toEqual({ killed: true });
+  });
+});
+
+describe("the state", () => {
+  it("says what is malformed, by its name", async () => {
+    const { app } = await setUp(`${on}CHAT_AI_ROLLOUT_PERCENT=1e2\n`);
+    expect(await stateOf(app)).toMatchObject({
+      gateway: true,
+      percent: 0,
+      problems: [expect.stringContaining("CHAT_AI_ROLLOUT_PERCENT")],
+    });
+  });
+
+  it("counts outcomes", async () => {
+    const { app } = await setUp(on);
+    await chat(app);
+    await chat(app);
+    expect((await stateOf(app)).outcomes).toEqual({ SUCCEEDED: 2 });
+  });
+
+  it("knows no decision that was not made", async () => {
+    const { app } = await setUp(on);
+    for (const id of ["x", "__proto__", "constructor", "%00", encodeURIComponent("../../etc")]) {
+      await request(app).get(`/api/decisions/${id}`).expect(404);
+    }
+    expect((await request(app).get("/api/decisions/%ff")).status).toBe(400);
+  });
+});
+
+describe("the page", () => {
+  it("is served with a policy for its content, and may not be framed", async () => {
+    const { app } = await setUp(on);
+    const response = await request(app).get("/").expect(200);
+    expect(response.text).toContain("<title>Guarded chat</title>");
+    expect(response.headers["content-security-policy"]).toBe(
+      "default-src 'self'; frame-ancestors 'none'",
+    );
+    expect(response.headers["x-powered-by"]).toBeUndefined();
+  });
+
+  it("greets a visitor once", async () => {
+    const { app } = await setUp(on);
+    const visitor = request.agent(app);
+    const [first, second] = [await visitor.get("/"), await visitor.get("/page.js")];
+    expect(first.headers["set-cookie"]).toHaveLength(1);
+    expect(second.headers["set-cookie"]).toBeUndefined();
+  });
+
+  it("knows nothing of the files around it", async () => {
+    const { app } = await setUp(on);
+    for (const path of ["/flags.env", "/../flags.env", "/..%2fflags.env", "/src/main.ts"]) {
+      expect((await request(app).get(path)).status, path).toBeGreaterThanOrEqual(400);
+    }
+  });
+});
+
+describe("whatever goes wrong", () => {
+  it("/healthz answers", async () => {
+    const { app } = await setUp(undefined);
+    await request(app).get("/healthz").expect(200, { status: "ok" });
+    expect((await stateOf(app)).shut).toBe("FLAG_OFF");
+  });
+
+  it.each([on, ""])("no error quotes what was sent, with flags %j", async (text) => {
+    const printed = vi.spyOn(console, "error").mockReturnValue(undefined);
+    onTestFinished(() => printed.mockRestore());
+    const { app } = await setUp(text);
+    for (const body of [`{"messages":"${sentinel}`, sentinel, `"${sentinel}"`]) {
+      const response = await request(app)
+        .post("/api/chat")
+        .set("content-type", "application/json")
+        .send(body);
+      expect(response.status).toBe(400);
+      expect(response.text).not.toContain(sentinel);
+    }
+    expect(JSON.stringify(printed.mock.calls)).not.toContain(sentinel);
+  });
+});
