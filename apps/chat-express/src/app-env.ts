@@ -19,7 +19,7 @@ export const appEnvSchema = z.object({
   SLUICE_FLAGS_FILE: z.string().min(1).default(shippedFlags),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),
-  OPENAI_MODEL: z.string().min(1).default("gpt-4o-mini"),
+  OPENAI_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
   /** Time limit of one model call. */
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
 });

@@ -21,8 +21,9 @@ async function main(): Promise<void> {
     flags,
     model: env.OPENAI_MODEL,
     timeoutMs: env.CHAT_AI_TIMEOUT_MS,
-    apiKey: local === undefined ? env.OPENAI_API_KEY : "local",
-    baseUrl: local === undefined ? env.OPENAI_BASE_URL : local.baseUrl,
+    // Else the provider reads its own variables, and says which of them is wrong.
+    apiKey: local === undefined ? undefined : "local",
+    baseUrl: local?.baseUrl,
     sinks: [printAlert],
   });
   flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems));
@@ -34,24 +35,34 @@ async function main(): Promise<void> {
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
   });
   const server = createServer(app);
+  const release = (): void => {
+    guard.close();
+    flags.close();
+    void local?.stop();
+  };
   server.listen(env.PORT, env.HOST, () => {
     const { port } = server.address() as AddressInfo;
-    console.log(`chat-express listens on http://${env.HOST}:${port}`);
+    const host = env.HOST.includes(":") ? `[${env.HOST}]` : env.HOST;
+    console.log(`chat-express listens on http://${host}:${port}`);
   });
   server.on("error", (error) => {
     console.error(`chat-express: ${error.message}`);
+    // What fails later, such as one connection that can't be accepted, ends nothing.
+    if (server.listening) return;
     process.exitCode = 1;
-    void local?.stop();
-    guard.close();
-    flags.close();
+    release();
   });
 
-  const stop = (): void => {
-    server.close(() => {
-      guard.close();
-      flags.close();
-      void local?.stop();
+  let stopping = false;
+  server.on("request", (_req, res) => {
+    // A kept connection would keep the process after its last answer.
+    res.once("close", () => {
+      if (stopping) setImmediate(() => server.closeIdleConnections());
     });
+  });
+  const stop = (): void => {
+    stopping = true;
+    server.close(release);
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), drainMs).unref();
   };
