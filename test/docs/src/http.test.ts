@@ -1,8 +1,9 @@
 import { valueReply } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { ask } from "./ask.ts";
 import { checkHttp } from "./check-http.ts";
-import { ask, observeStatuses, oneAMinute, serveRoute } from "./observe-http.ts";
+import { greeting, observeStatuses, oneAMinute, serveRoute } from "./observe-http.ts";
 import { plant } from "./plant.ts";
 import { readPage } from "./read-page.ts";
 import { readText } from "./repository.ts";
@@ -37,7 +38,7 @@ describe("what the page on HTTP says of problems", () => {
   it("a 400 lists at most 20 errors, by path and rule, without a name that the client chose", async () => {
     const input = z.object({ prompt: z.string(), marks: z.record(z.string(), z.number()) });
     const marks = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`secret ${i}`, "x"]));
-    const { body, type, text: raw } = await ask(serveRoute({ route: { input } }), { marks });
+    const { body, type, text: raw } = await ask(serveRoute({ route: { input } }), "/", { marks });
     const { errors } = z.object({ errors: z.array(z.unknown()) }).parse(body);
     expect(type).toBe("application/problem+json");
     expect(errors).toHaveLength(20);
@@ -50,8 +51,8 @@ describe("what the page on HTTP says of problems", () => {
 
   it("a rejection tells its reason and when to come back, and has no path", async () => {
     const app = serveRoute({ admission: oneAMinute() });
-    await ask(app);
-    const { body, headers, type } = await ask(app);
+    await ask(app, "/", greeting);
+    const { body, headers, type } = await ask(app, "/", greeting);
     expect(type).toBe("application/problem+json");
     expect(body).toMatchObject({ reason: "MESSAGE_RATE" });
     expect(headers).toMatchObject({ "retry-after": "60", "sluice-decision": id });
@@ -61,16 +62,18 @@ describe("what the page on HTTP says of problems", () => {
 
 describe("what the page on HTTP says of headers", () => {
   it("they tell the decision and who answered", async () => {
-    const { headers } = await ask(serveRoute());
+    const { headers } = await ask(serveRoute(), "/", greeting);
     expect(headers).toMatchObject({ "sluice-path": "ai", "sluice-decision": id });
     const failed = await ask(
       serveRoute({ onFailure: "stub", onCall: (call) => call.reply(valueReply("nonsense")) }),
+      "/",
+      greeting,
     );
     expect(failed.headers).toMatchObject({ "sluice-path": "stub" });
   });
 
   it("there is none with `headers: false`", async () => {
-    const { headers } = await ask(serveRoute({ route: { headers: false } }));
+    const { headers } = await ask(serveRoute({ route: { headers: false } }), "/", greeting);
     expect(Object.keys(headers).filter((name) => name.startsWith("sluice"))).toEqual([]);
   });
 });

@@ -13,8 +13,10 @@ import {
 import express, { type Express } from "express";
 import request from "supertest";
 import { z } from "zod";
+import { ask } from "./ask.ts";
 
 const input = z.object({ prompt: z.string() });
+export const greeting = { prompt: "hello" };
 type Input = z.output<typeof input>;
 
 export interface RouteOptions {
@@ -40,19 +42,6 @@ export function serveRoute(options: RouteOptions = {}): Express {
   return express().post("/", guardRoute(guard, route));
 }
 
-/** An answer without the `any` of the library that fetched it. */
-export interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: unknown;
-  readonly text: string;
-}
-
-export async function ask(app: Express, body: object = { prompt: "hello" }): Promise<Answer> {
-  return request(app).post("/").send(body);
-}
-
 /** One message a minute: the second one is rejected. */
 export const oneAMinute = (): AdmissionStore =>
   memoryAdmission({ messageRate: { count: 1, perMs: 60_000 } });
@@ -66,12 +55,12 @@ export async function observeStatuses(): Promise<ReadonlyMap<string, readonly nu
     const read = failureCodes.filter((code) => code !== "CLIENT_ABORTED");
     const statuses = read.map(async (code) => {
       const app = serveRoute({ onFailure, onCall: (call) => call.reply(errorReply(code)) });
-      return (await ask(app)).status;
+      return (await ask(app, "/", greeting)).status;
     });
     return Promise.all(statuses);
   };
   const limited = serveRoute({ admission: oneAMinute() });
-  await ask(limited);
+  await ask(limited, "/", greeting);
   const app = serveRoute({ route: { bodyLimitBytes: 100 } });
   const send = async (type: string, body: string | Buffer, encoding?: string): Promise<number> => {
     const sent = request(app).post("/").set("content-type", type);
@@ -80,22 +69,25 @@ export async function observeStatuses(): Promise<ReadonlyMap<string, readonly nu
   };
   const json = "application/json";
   const observed: readonly (readonly [string, readonly number[]])[] = [
-    ["`SUCCEEDED`", [(await ask(serveRoute())).status]],
-    ["`STUBBED`", [(await ask(serveRoute({ enabled: false }))).status]],
+    ["`SUCCEEDED`", [(await ask(serveRoute(), "/", greeting)).status]],
+    ["`STUBBED`", [(await ask(serveRoute({ enabled: false }), "/", greeting)).status]],
     ["`FAILED`, policy `failed`", await failing("failed")],
     ["`FAILED`, policy `stub`", await failing("stub")],
     [
       "`REJECTED`",
-      [(await ask(limited)).status, (await ask(serveRoute({ admission: unavailable }))).status],
+      [
+        (await ask(limited, "/", greeting)).status,
+        (await ask(serveRoute({ admission: unavailable }), "/", greeting)).status,
+      ],
     ],
     [
       "body not `application/json` (or `+json`), or of an unknown encoding",
       [await send("text/plain", "hello"), await send(json, gzipSync("{}"), "zstandard")],
     ],
-    ["body over `bodyLimitBytes`", [(await ask(app, { prompt: "x".repeat(100) })).status]],
+    ["body over `bodyLimitBytes`", [(await ask(app, "/", { prompt: "x".repeat(100) })).status]],
     [
       "body not JSON, or not of the expected form",
-      [await send(json, "{"), (await ask(app, {})).status],
+      [await send(json, "{"), (await ask(app, "/", {})).status],
     ],
   ];
   return new Map(
