@@ -39,7 +39,7 @@ export function toRejection(reason: Reason, retryAfterMs: number): HttpOutcome {
     reason,
   };
   // Whole seconds, never early. Source: RFC 9110, section 10.2.3.
-  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+  const seconds = Number.isFinite(retryAfterMs) ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1;
   const policy = reason.toLowerCase().replaceAll("_", "-");
   return {
     status: problem.status,
