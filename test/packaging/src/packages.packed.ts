@@ -42,9 +42,9 @@ describe("installed fresh", () => {
   beforeAll(async () => {
     await writeFile(join(folder, "package.json"), `{ "private": true, "type": "module" }`);
     const tarballs = packages.map(({ tarball }) => `./${tarball}`);
-    // Types that TypeScript users of Node and Express have.
-    const types = ["@types/node@24", "@types/express@5"];
-    await runOrThrow("npm", ["install", "--no-audit", "--no-fund", ...tarballs, ...types], folder);
+    // Types that TypeScript users of Node and Express have, and the oldest zod they may have.
+    const others = ["@types/node@24", "@types/express@5", "zod@4.1.12"];
+    await runOrThrow("npm", ["install", "--no-audit", "--no-fund", ...tarballs, ...others], folder);
   });
 
   test.each(packages.flatMap(({ specifiers }) => specifiers))(
@@ -63,6 +63,19 @@ describe("installed fresh", () => {
     // What other libraries get wrong in their types is theirs.
     const ours = output.split("\n").filter((line) => /consumer\.ts|@sluice/.test(line));
     expect(ours).toEqual([]);
+  });
+
+  test("the application's schemas are of the zod that Sluice uses", async () => {
+    const schema = 'z.object({ status: z.literal("OK") })';
+    const other = 'z.object({ status: z.literal("FAILED") })';
+    const program = [
+      'import { defineContract } from "@sluice/guard";',
+      'import { z } from "zod";',
+      `defineContract({ ok: ${schema}, failed: ${other} });`,
+    ];
+    await writeFile(join(folder, "schemas.ts"), program.join("\n"));
+    const { output } = await runCommand("tsc", [...CONSUMER_OPTIONS, "schemas.ts"], folder);
+    expect(output).toBe("");
   });
 
   test("a package that is not there cannot be imported", async () => {
