@@ -24,6 +24,7 @@ import { parseGuardOptions, type GuardOptions, type Value } from "./guard-option
 import { randomIds } from "./ids.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
 import { nameOf } from "./provider-name.ts";
+import { notReadyOf } from "./provider-readiness.ts";
 import { createSafePath } from "./safe-path.ts";
 import { createSafety, type Safety } from "./safety.ts";
 import { memoryBudgets } from "./stores/memory-budgets.ts";
@@ -131,7 +132,7 @@ export function assembleGuard<
       message: `the circuit breaker of ${nameOf(provider)} went from ${from} to ${to}`,
     }),
   );
-  const notReady = provider.notReady?.();
+  const notReady = notReadyOf(provider);
   if (notReady !== undefined) {
     events.alert({
       code: "PROVIDER_NOT_READY",

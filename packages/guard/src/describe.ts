@@ -10,6 +10,7 @@ import type { Shut } from "@sluice/policy";
 import type { Events } from "./events.ts";
 import type { Gate } from "./gates/gate.ts";
 import { nameOf } from "./provider-name.ts";
+import { notReadyOf } from "./provider-readiness.ts";
 import type { Safety } from "./safety.ts";
 
 /** A guard as people and programs read it. */
@@ -44,7 +45,7 @@ export function describeGuard<In>(parts: {
   const { feature, gates, safety, provider, breaker, events } = parts;
   const { flags } = safety.current();
   const shut = safety.shut();
-  const notReady = provider.notReady?.();
+  const notReady = notReadyOf(provider);
   const description = {
     feature,
     ...(shut === undefined ? {} : { shut }),
@@ -63,7 +64,13 @@ export function describeGuard<In>(parts: {
     })),
     eventsDropped: events.dropped,
   };
-  return { ...description, toString: () => print(description) };
+  const toString = (): string => print(description);
+  // `console.log(guard.describe())` prints it too. Source: Node's util.inspect.custom.
+  return Object.defineProperty(
+    { ...description, toString },
+    Symbol.for("nodejs.util.inspect.custom"),
+    { value: toString },
+  );
 }
 
 function print(description: Omit<GuardDescription, "toString">): string {

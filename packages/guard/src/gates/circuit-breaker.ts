@@ -1,5 +1,6 @@
 import { Reason, type Breaker, type Provider } from "@sluice/contract";
 import { nameOf } from "../provider-name.ts";
+import { notReadyOf } from "../provider-readiness.ts";
 import { allow, type Gate, type GateSetting } from "./gate.ts";
 
 /** Can the provider be called, and does its breaker give a permit? */
@@ -14,7 +15,7 @@ export function circuitBreakerGate<In>(
     reason: Reason.CIRCUIT_OPEN,
     detail: `of ${nameOf(provider)}`,
     check(context) {
-      if (provider.notReady?.() !== undefined) {
+      if (notReadyOf(provider) !== undefined) {
         return { effect: "divert", reason: Reason.CIRCUIT_OPEN };
       }
       if (breaker === undefined) return allow;
