@@ -4,7 +4,10 @@ const kill = byId("kill");
 const log = byId("log");
 const form = byId("form");
 const text = byId("text");
+const sendButton = byId("send");
 
+/** What is sent of the conversation: an app of this kind takes no more than 100 messages. */
+const maxSent = 20;
 const messages = [];
 let killed = false;
 
@@ -52,16 +55,25 @@ async function send(content) {
   log.append(element("p", "me", content));
   const answer = element("p", "answer", "…");
   log.append(answer);
+  answer.scrollIntoView({ block: "end" });
+  try {
+    await ask(answer);
+  } catch {
+    messages.pop();
+    answer.textContent = "The app does not answer.";
+  }
+  answer.scrollIntoView({ block: "end" });
+}
+
+async function ask(answer) {
   const response = await fetch("/api/chat", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages }),
+    body: JSON.stringify({ messages: messages.slice(-maxSent) }),
   });
   const body = await response.json();
   const failed = body.status === "FAILED" || response.status >= 400;
-  const reply = body.reply ?? body.code ?? body.title;
-  if (body.reply) messages.push({ role: "assistant", content: body.reply });
-  else messages.pop();
+  const reply = body.reply ?? body.code ?? body.title ?? body.error;
   const path = failed ? "failed" : (response.headers.get("sluice-path") ?? "legacy");
   const why = element("span", "why", "");
   why.append(
@@ -69,25 +81,32 @@ async function send(content) {
     ` ${await reasonOf(response.headers.get("sluice-decision"))}`,
   );
   answer.replaceChildren(String(reply), why);
-  why.scrollIntoView({ block: "end" });
+  if (body.reply) messages.push({ role: "assistant", content: body.reply });
+  else messages.pop();
 }
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const content = text.value.trim();
-  if (content === "") return;
+  // One after the other, as in any conversation.
+  if (content === "" || sendButton.disabled) return;
   text.value = "";
-  try {
-    await send(content);
-  } catch {
-    log.append(element("p", "answer", "The app does not answer."));
-  }
+  sendButton.disabled = true;
+  await send(content);
+  sendButton.disabled = false;
   await refresh();
 });
 
 kill.addEventListener("click", async () => {
   kill.disabled = true;
-  await fetch(killed ? "/api/restore" : "/api/kill", { method: "POST" });
+  let trouble = "";
+  try {
+    const response = await fetch(killed ? "/api/restore" : "/api/kill", { method: "POST" });
+    if (!response.ok) trouble = (await response.json()).error;
+  } catch {
+    trouble = "the app does not answer";
+  }
+  if (trouble !== "") log.append(element("p", "answer trouble", trouble));
   await refresh();
 });
 
