@@ -103,7 +103,7 @@ function send(res: Response, outcome: Outcome<unknown, unknown, unknown>, header
 }
 
 /** Answers with problem details. Source: RFC 9457. */
-export function sendProblem(res: Response, problem: Problem): void {
+function sendProblem(res: Response, problem: Problem): void {
   if (res.destroyed || res.headersSent) return;
   res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
 }
