@@ -1,0 +1,198 @@
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  chatCompletion,
+  sendJson,
+  startProcess,
+  startUpstream,
+  type RunningProcess,
+  type Upstream,
+  type UpstreamAnswer,
+} from "@sluice/testkit";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { findChromium } from "./find-chromium.ts";
+
+const executablePath = findChromium();
+const inCi = process.env["CI"] === "true";
+const main = fileURLToPath(new URL("../../../apps/chat-express/src/main.ts", import.meta.url));
+
+const open = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\nCHAT_AI_KILL=false\n";
+const answering =
+  (reply: string): UpstreamAnswer =>
+  (res) =>
+    sendJson(res, chatCompletion(JSON.stringify({ status: "OK", reply })));
+
+interface Setting {
+  readonly page: Page;
+  readonly upstream: Upstream;
+  readonly app: RunningProcess;
+  /** What the page and the browser complained of. */
+  readonly complaints: readonly string[];
+  readonly editFlags: (text: string) => Promise<void>;
+}
+
+const state = (page: Page, text: string): Promise<void> =>
+  page.getByRole("status").filter({ hasText: text }).waitFor();
+
+/** Types a message and reads the answer: the path that gave it, why, and its text. */
+async function say(page: Page, text: string) {
+  const answers = page.locator(".answer:has(.path)");
+  const before = await answers.count();
+  await page.getByLabel("Your message").fill(text);
+  await page.keyboard.press("Enter");
+  const answer = answers.nth(before);
+  await answer.waitFor();
+  return {
+    path: await answer.locator(".path").textContent(),
+    why: await answer.locator(".why").textContent(),
+    text: await answer.textContent(),
+  };
+}
+
+// Where there is no Chromium the suite is skipped, but never where everything is to be checked.
+describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeout: 30_000 }, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: executablePath ?? "chromium",
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    });
+  }, 30_000);
+  afterAll(async () => {
+    await browser.close();
+  });
+
+  async function opened(flags = open): Promise<Setting> {
+    const folder = await mkdtemp(join(tmpdir(), "sluice-page-"));
+    const flagsFile = join(folder, "flags.env");
+    await writeFile(flagsFile, flags);
+    const upstream = await startUpstream(answering("Seven days a week."));
+    const app = startProcess(main, {
+      env: {
+        PORT: "0",
+        SLUICE_FLAGS_FILE: flagsFile,
+        OPENAI_API_KEY: "sk-test",
+        OPENAI_BASE_URL: `${upstream.url}/v1`,
+      },
+    });
+    const page = await browser.newPage({ viewport: { width: 900, height: 700 } });
+    onTestFinished(async () => {
+      await page.close();
+      await app.kill();
+      await upstream.close();
+      await rm(folder, { recursive: true });
+    });
+    const complaints: string[] = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    const [, url = ""] = await app.printed(/listens on (\S+)/);
+    await page.goto(url);
+    return {
+      page,
+      upstream,
+      app,
+      complaints,
+      editFlags: async (text) => {
+        await writeFile(`${flagsFile}.new`, text);
+        await rename(`${flagsFile}.new`, flagsFile);
+      },
+    };
+  }
+
+  it("shows which path answered and why, kills, restores and follows the flags file", async () => {
+    const { page, upstream, complaints, editFlags } = await opened();
+    await state(page, "AI path open at 100 %");
+
+    const byModel = await say(page, "When are you open?");
+    expect(byModel.path).toBe("AI");
+    expect(byModel.why).toMatch(/SUCCEEDED · \d+ ms/);
+    expect(byModel.text).toContain("Seven days a week.");
+
+    await page.getByRole("button", { name: "Kill the AI path" }).click();
+    await state(page, "AI path shut: KILLED");
+    const asked = upstream.requests.length;
+    const killed = await say(page, "And on Sundays?");
+    expect(killed.path).toBe("stub");
+    expect(killed.why).toContain("KILLED");
+    expect(upstream.requests.length).toBe(asked);
+
+    await page.screenshot({ path: join(tmpdir(), "sluice-chat-page.png"), fullPage: true });
+
+    await page.getByRole("button", { name: "Restore the AI path" }).click();
+    await state(page, "AI path open");
+    expect((await say(page, "Really?")).path).toBe("AI");
+
+    await editFlags(open.replace("ENABLED=true", "ENABLED=false"));
+    await state(page, "gateway off");
+    const legacy = await say(page, "Hello?");
+    expect(legacy.path).toBe("legacy");
+    expect(legacy.why).toContain("the gateway is off");
+
+    await editFlags(open.replace("KILL=false", "KILL=flase"));
+    await page.getByText("CHAT_AI_KILL is malformed, read as true").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows what a model wrote as text, never as a page", async () => {
+    const { page, upstream, complaints } = await opened();
+    await state(page, "AI path open");
+    const markup =
+      "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
+    upstream.answerWith(answering(markup));
+    expect((await say(page, markup)).text).toContain(markup);
+    expect(await page.locator("main img, main script").count()).toBe(0);
+    expect(await page.title()).toBe("Guarded chat");
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows a failure by its code, and goes on", async () => {
+    const { page, upstream } = await opened();
+    await state(page, "AI path open");
+    upstream.answerWith((res) => sendJson(res, { error: { message: "no" } }, 500));
+    const failed = await say(page, "Hello?");
+    expect(failed).toMatchObject({ path: "failed" });
+    expect(failed.text).toContain("PROVIDER_UNAVAILABLE");
+    upstream.answerWith(answering("Here again."));
+    expect((await say(page, "Hello?")).path).toBe("AI");
+  });
+
+  it("goes on for longer than one request may be, with the last answer in sight", async () => {
+    const { page } = await opened();
+    await state(page, "AI path open");
+    for (let i = 0; i < 52; i += 1) expect((await say(page, `Question ${i}`)).path).toBe("AI");
+    const last = await page.locator(".answer").last().boundingBox();
+    const field = await page.getByLabel("Your message").boundingBox();
+    expect(field?.y).toBeLessThan(700);
+    expect(Number(last?.y) + Number(last?.height)).toBeLessThanOrEqual(Number(field?.y));
+  });
+
+  it("says when the app is gone, and asks again when it is told to", async () => {
+    const { page, app } = await opened();
+    await state(page, "AI path open");
+    await app.kill();
+    await page.getByLabel("Your message").fill("Anybody?");
+    await page.keyboard.press("Enter");
+    await page.locator(".answer").filter({ hasText: "The app does not answer." }).waitFor();
+    await state(page, "the app does not answer");
+    expect(await page.getByRole("button", { name: "Send" }).isEnabled()).toBe(true);
+  });
+
+  it("fits a small screen", async () => {
+    const { page } = await opened();
+    await state(page, "AI path open");
+    await page.setViewportSize({ width: 320, height: 560 });
+    await say(page, "A long word: ".concat("x".repeat(200)));
+    await page.screenshot({ path: join(tmpdir(), "sluice-chat-page-small.png"), fullPage: true });
+    for (const part of ["header", "main", "form", "#send", "#kill"]) {
+      const box = await page.locator(part).boundingBox();
+      expect(Number(box?.x), part).toBeGreaterThanOrEqual(0);
+      expect(Number(box?.x) + Number(box?.width), part).toBeLessThanOrEqual(320);
+      expect(Number(box?.y) + Number(box?.height), part).toBeLessThanOrEqual(560);
+    }
+  });
+});
