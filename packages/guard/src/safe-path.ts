@@ -14,7 +14,7 @@ import type { MeasureCollector } from "./measure-collector.ts";
 /** What a stub is given besides its input. */
 export interface StubContext<M extends MeasuresSchema> {
   /** Reports measures of the application's own work. */
-  measure(report: MeasuresReport<M>): void;
+  readonly measure: (report: MeasuresReport<M>) => void;
 }
 
 /** The values that need no provider. Whatever they return has been parsed under the contract. */

@@ -24,9 +24,9 @@ export interface FunctionContext<M extends MeasuresSchema = never> {
   readonly schema: AskableSchema;
   readonly idempotencyKey: string;
   /** Reports measures that were declared; the guard checks them against its own declaration. */
-  measure(report: MeasuresReport<M>): void;
+  readonly measure: (report: MeasuresReport<M>) => void;
   /** Reports real token usage; without it the reservation stays charged. */
-  usage(usage: Usage): void;
+  readonly usage: (usage: Usage) => void;
 }
 
 const optionsSchema = z.strictObject({
