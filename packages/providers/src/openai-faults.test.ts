@@ -211,6 +211,34 @@ describe("a 200", () => {
     expect(await replyTo(answer)).toMatchObject({ ok: false, code, dispatched: true });
   });
 
+  it.each([200, 500])("I12 of a %i that never ends is not read to the end", async (status) => {
+    const megabyte = Buffer.alloc(1024 * 1024, "x");
+    let sentBytes = 0;
+    const reply = await replyTo((res) => {
+      res.writeHead(status, typeJson);
+      const send = (): void => {
+        sentBytes += megabyte.length;
+        if (!res.destroyed) res.write(megabyte, send);
+      };
+      send();
+    });
+    expect(reply).toMatchObject({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
+    await upstream.settled();
+    // What the sockets' buffers hold comes on top.
+    expect(sentBytes).toBeLessThan(64 * megabyte.length);
+  });
+
+  it("I12 that is small only while it is compressed is not read to the end", async () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    const headers = { ...typeJson, "content-encoding": "gzip", "content-length": `${bomb.length}` };
+    expect(await replyTo(raw(bomb, headers))).toMatchObject({ code: "PROVIDER_UNAVAILABLE" });
+  });
+
+  it("larger than most is read", async () => {
+    const text = JSON.stringify("x".repeat(5_000_000));
+    expect(await replyTo(json(chatCompletion(text)))).toMatchObject({ output: { text } });
+  });
+
   it("204 is no answer", async () => {
     expect(await replyTo((res) => void res.writeHead(204).end())).toMatchObject({
       ok: false,

@@ -10,6 +10,7 @@ import {
 import { tokenUpperBound } from "@sluice/policy";
 import OpenAI from "openai";
 import { z } from "zod";
+import { boundedFetch } from "./bounded-fetch.ts";
 import { fromChatCompletion } from "./from-chat-completion.ts";
 import { fromOpenaiError } from "./from-openai-error.ts";
 import { openaiEnv } from "./openai-env.ts";
@@ -89,6 +90,7 @@ export function openaiProvider<In>(options: OpenaiProviderOptions<In>): Provider
           timeout: neverMs,
           // Whatever OPENAI_LOG says: the client logs bodies.
           logLevel: "off",
+          fetch: boundedFetch,
           // A prompt goes to the configured host and no other.
           fetchOptions: { redirect: "error" },
         });
