@@ -1,0 +1,35 @@
+import { createGuard, defineContract, staticFlags, type Guard } from "@sluice/guard";
+import { functionProvider } from "@sluice/providers";
+import { z } from "zod";
+
+export interface Logger {
+  info(event: object): void;
+}
+
+const contract = defineContract({
+  ok: z.object({ status: z.literal("OK"), slots: z.array(z.string()) }),
+  failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
+});
+
+export function measuredGuard(logger: Logger): Guard<string, unknown, unknown, unknown> {
+  return createGuard({
+    feature: "slots_ai",
+    contract,
+    failed: ({ code }) => ({ status: "FAILED", code }),
+    stub: () => ({ status: "OK", slots: [] }),
+    provider: functionProvider((text: string) => ({ status: "OK", slots: text.split(" ") })),
+    flags: staticFlags({ slots_ai: { enabled: true } }),
+    onFailure: "failed",
+    // #region
+    sinks: [(event) => logger.info(event)],
+    // #endregion
+    // #region
+    measures: z.strictObject({
+      slotsMade: z.int(),
+      cacheHit: z.boolean(),
+      size: z.enum(["s", "m", "l"]),
+    }),
+    measure: (value) => ({ slotsMade: value.slots.length }),
+    // #endregion
+  });
+}
