@@ -241,6 +241,12 @@ describe("budget()", () => {
     expect(await first).toBe("model");
   });
 
+  it("refuses a guard without a budget, which would let everybody pass", () => {
+    expect(() => budget(sampleGuard(), options())).toThrow(
+      "budget: got a guard of sample_ai without this gate, expected createGuard.budget to be set",
+    );
+  });
+
   it("closes when it can't count the prompt", async () => {
     const provider = fakeProvider<SampleJob>({
       inputTokens: () => {
@@ -421,7 +427,10 @@ describe("what a card is given", () => {
   it.each([featureFlag, killSwitch, allowlist, budget, circuitBreaker])(
     "passes errors of the application on to Express",
     async (card) => {
-      const guard = sampleGuard({ flags: staticFlags({ sample_ai: { enabled: false } }) });
+      const guard = sampleGuard({
+        flags: staticFlags({ sample_ai: { enabled: false } }),
+        budget: calls(1),
+      });
       const unknown = appOf(card(guard, options({ subject: fail })), handler);
       const response = await request(unknown).post("/job").send(job).expect(500);
       expect(response.body).toEqual({ seen: "who?" });

@@ -1,4 +1,5 @@
 import {
+  ConfigError,
   parseOptions,
   type Attributes,
   type GateName,
@@ -55,8 +56,19 @@ export const circuitBreaker = card("circuit-breaker");
 function card(name: GateName) {
   return <In>(guard: AnyGuard<In>, options: CardOptions<In>): RequestHandler => {
     parseOptions(name, optionsSchema, options);
+    assertHasGate(guard, name);
     return (req, res, next) => pass(guard, name, options, req, res, next);
   };
+}
+
+/** A card of a gate that the guard lacks would let everybody pass. */
+function assertHasGate<In>(guard: AnyGuard<In>, name: GateName): void {
+  if (guard.describe().chain.some(({ gate }) => gate === name)) return;
+  throw new ConfigError({
+    option: name,
+    got: `a guard of ${guard.feature} without this gate`,
+    expected: `createGuard.${name} to be set`,
+  });
 }
 
 async function pass<In>(

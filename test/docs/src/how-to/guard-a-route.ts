@@ -44,6 +44,7 @@ export function serve(surroundings: Surroundings): {
     stub: (question: Question) => ({ status: "STUB", reply: cannedReply(question) }),
     provider: openaiProvider({ model: "gpt-4o-mini", prompt: ({ text }: Question) => text }),
     flags: envFlags(),
+    budget: { callsPerRun: 1, maxOutputTokens: 800 }, // of one run: here, of one request
     onFailure: "failed",
   });
   // #endregion
