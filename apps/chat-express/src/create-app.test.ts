@@ -308,6 +308,24 @@ describe("the kill button", () => {
     },
   );
 
+  it.each(["https://evil.example", "http://127.0.0.1:1", "null", "x"])(
+    "is not pressed by a page of %s, where the browser tells no site",
+    async (origin) => {
+      const { app } = await setUp(flagsText);
+      for (const name of ["kill", "restore"]) {
+        const response = await request(app).post(`/api/${name}`).set("origin", origin);
+        expect(response.status).toBe(403);
+      }
+    },
+  );
+
+  it("is pressed by a page of its own host", async () => {
+    const { app } = await setUp(flagsText);
+    const press = request(app).post("/api/kill").set("host", "chat.example:8080");
+    const response = await press.set("origin", "http://chat.example:8080");
+    expect(response.body).toEqual({ killed: true });
+  });
+
   it.each(["same-origin", "none"])("is pressed by a %s page", async (site) => {
     const { app } = await setUp(flagsText);
     const response = await request(app).post("/api/kill").set("sec-fetch-site", site);

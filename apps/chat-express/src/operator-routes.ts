@@ -75,9 +75,19 @@ async function isWritten(write: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Another site's page must not press the buttons for a person who has this one open. */
+/**
+ * Another site's page must not press the buttons for a person who has this one open. Browsers tell the
+ * site only where a connection is safe from tampering, but the origin always.
+ */
 const fromThisPage: RequestHandler = (req, res, next) => {
-  const site = req.get("sec-fetch-site");
-  if (site === undefined || site === "same-origin" || site === "none") next();
+  const site = req.get("sec-fetch-site") ?? "none";
+  const origin = req.get("origin");
+  const sameSite = site === "same-origin" || site === "none";
+  const sameHost = origin === undefined || hostOf(origin) === req.get("host");
+  if (sameSite && sameHost) next();
   else res.status(403).json({ error: "only from this page" });
 };
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
