@@ -19,7 +19,7 @@ async function run(source: string, options?: StartProcessOptions) {
 describe("a process", { timeout: 15_000 }, () => {
   it("hands on what it prints, as soon as it is there, and how it ended", async () => {
     const started = await run(
-      "console.error('warn'); console.log('at 7'); process.on('SIGTERM', () => process.exit(3)); setInterval(() => {}, 1000);",
+      "process.on('SIGTERM', () => process.exit(3)); console.error('warn'); console.log('at 7'); setInterval(() => {}, 1000);",
     );
     expect(await started.printed(/at (\d)/)).toMatchObject({ 1: "7" });
     await started.printed(/warn/);
