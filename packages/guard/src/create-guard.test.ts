@@ -373,6 +373,21 @@ describe("a guard that is closed", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it("I1 still aborts what is in flight when the feature is shut, and then leaves no timer", async () => {
+    const clock = new FakeClock();
+    const flags = fakeFlagSource({ clock });
+    const provider = fakeProvider<SampleJob>();
+    const guard = createGuard({ ...sampleFeature, provider, flags, clock, sinks: [() => 0] });
+    const running = guard.run(job, request);
+    guard.close();
+    flags.set({ killed: true });
+    clock.advance(50);
+    expect(provider.last().asked.signal.aborted).toBe(true);
+    expect(await running).toMatchObject({ status: "STUBBED", reason: "KILLED" });
+    clock.advance(20);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it("stops listening to its flags", () => {
     const clock = new FakeClock();
     const listeners = new Set<() => void>();

@@ -52,7 +52,10 @@ export interface Guard<In, Ok, Failed, Stub> {
   describe(): GuardDescription;
   /** Hands waiting events to the sinks. */
   flush(): void;
-  /** Stops timers and hands out what events wait. The flag source and stores stay open: they may be shared. */
+  /**
+   * Hands out what events wait and stops timers, once nothing is in flight any more. The flag source and
+   * stores stay open: they may be shared.
+   */
   close(): void;
 }
 

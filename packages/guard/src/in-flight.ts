@@ -83,6 +83,8 @@ export function createInFlight<In>(options: {
       }
     },
     close() {
+      // What is still in flight is watched over to its end.
+      if (works.size > 0) return;
       stopTicking?.();
       stopTicking = undefined;
     },

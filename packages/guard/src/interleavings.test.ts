@@ -565,7 +565,7 @@ describe("over random interleavings of everything that can happen to requests", 
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 800 },
     );
     // The traces reach every end there is.
     expect([...seen.keys()].toSorted()).toEqual([

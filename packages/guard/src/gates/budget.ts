@@ -32,7 +32,11 @@ export function budgetGate<In>(
     reason: Reason.STORE_UNAVAILABLE,
     detail: describeCaps(settings),
     check(context) {
-      const inputTokens = countsPrompt ? (provider.inputTokens?.(context.input, schema) ?? 0) : 0;
+      // Only without a counter is a prompt 0; what a counter can't tell is not known.
+      const inputTokens =
+        countsPrompt && provider.inputTokens !== undefined
+          ? provider.inputTokens(context.input, schema)
+          : 0;
       if (!Number.isSafeInteger(inputTokens) || inputTokens < 0) {
         return { effect: "indeterminate", reason: Reason.BUDGET_TOKENS };
       }
