@@ -42,7 +42,8 @@ describe("the rollout", () => {
           const rising = percents.toSorted((a, b) => a - b);
           const before: boolean[] = [];
           for (const percent of rising) before.push(await passes(subject, percent));
-          expect(before).toEqual(before.toSorted());
+          const passed = before.map(Number);
+          expect(passed).toEqual(passed.toSorted((a, b) => a - b));
           flags.set("sample_ai", { killed: true });
           for (const percent of rising) expect(await passes(subject, percent)).toBe(false);
           flags.set("sample_ai", { killed: false });
