@@ -4,6 +4,7 @@ import {
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readFile,
   readdir,
   rm,
@@ -104,6 +105,14 @@ describe("a kill that is written to a flags file", () => {
       ),
       { numRuns: 200 },
     );
+  });
+
+  it("arrives by rename: whoever holds the old file open reads it whole", async () => {
+    const path = await fileOf("A=1\nCHAT_AI_KILL=false\n");
+    const before = await open(path);
+    await createKillFile(path).write(true);
+    expect(await before.readFile("utf8")).toBe("A=1\nCHAT_AI_KILL=false\n");
+    await before.close();
   });
 
   it.each([0o600, 0o666])("keeps the file's mode %i", async (mode) => {
