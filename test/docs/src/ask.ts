@@ -13,3 +13,7 @@ export interface Answer {
 export async function ask(app: Express, path: string, body: object): Promise<Answer> {
   return request(app).post(path).send(body);
 }
+
+export async function fetchText(app: Express, path: string): Promise<string> {
+  return (await request(app).get(path)).text;
+}

@@ -1,5 +1,5 @@
 import { gateNames } from "@sluice/contract";
-import { guardOptionsSchema } from "@sluice/guard";
+import { guardOptionsSchema, type Guard } from "@sluice/guard";
 import { z } from "zod";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
@@ -13,7 +13,34 @@ export function checkGuardOptions(page: Page): string[] {
     const schema = objectIn(guardOptionsSchema.shape[name]);
     return checkTable(table, schema).map((fault) => `${name}: ${fault}`);
   });
-  return [...checkTable(options, guardOptionsSchema), ...nested, ...checkGates(page)];
+  return [
+    ...checkTable(options, guardOptionsSchema),
+    ...nested,
+    ...checkGates(page),
+    ...checkMembers(page),
+  ];
+}
+
+/** Complete, because the compiler sees to it. */
+const MEMBERS: Readonly<Record<keyof Guard<unknown, unknown, unknown, unknown>, 0>> = {
+  feature: 0,
+  decide: 0,
+  execute: 0,
+  run: 0,
+  giveUp: 0,
+  check: 0,
+  kill: 0,
+  restore: 0,
+  resetTripwire: 0,
+  budget: 0,
+  inFlight: 0,
+  describe: 0,
+  flush: 0,
+  close: 0,
+};
+
+function checkMembers(page: Page): string[] {
+  return differences(codesOf(tableUnder(page, "The guard"), "member"), Object.keys(MEMBERS));
 }
 
 function checkTable(table: ReturnType<typeof tableUnder>, schema: z.ZodObject): string[] {

@@ -50,6 +50,7 @@ describe("the page of the guard's options", () => {
       "tripwire: minSubjects is not documented",
     ],
     ["a missing gate", ["| `opt-in` | divert", "| | divert"], "opt-in is not documented"],
+    ["a member of the guard", ["| `giveUp` |", "| |"], "giveUp is not documented"],
     ["a gate's mode", ["`TRIPPED` | always enforced", "`TRIPPED` | 〃"], "kill-switch has no mode"],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {
     expect(checkGuardOptions(readPage(plant(text, good, bad)))).toContain(fault);

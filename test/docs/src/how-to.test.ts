@@ -25,7 +25,7 @@ describe("the TypeScript that a page shows", () => {
 
   it("is there to be compiled", () => {
     const page = "docs/how-to/guard-a-route.md";
-    expect(fragmentsOf(page, readText(page)).shown).toHaveLength(5);
+    expect(fragmentsOf(page, readText(page)).shown).toHaveLength(6);
   });
 
   it.each([

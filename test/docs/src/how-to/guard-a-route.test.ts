@@ -9,7 +9,7 @@ import {
   type Upstream,
 } from "@sluice/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { ask } from "../ask.ts";
+import { ask, fetchText } from "../ask.ts";
 import { guardModel, serve, type Model } from "./guard-a-route.ts";
 
 let upstream: Upstream;
@@ -64,6 +64,19 @@ describe("the route of the page", () => {
     expect(await ask(app, "/api/help", { text: "Where is the key?" })).toMatchObject({
       status: 502,
       body: { status: "FAILED", code: FailureCode.PROVIDER_UNAVAILABLE },
+    });
+  });
+});
+
+describe("the operators' routes of the page", () => {
+  it("show the state and shut the feature in this process", async () => {
+    const { app, guard } = serveWith(on);
+    expect(String(guard.describe())).toMatch(/^feature help_ai: open at 100 %\n/);
+    await ask(app, "/ops/help_ai/kill", {});
+    const shown = await fetchText(app, "/ops/help_ai");
+    expect(shown).toMatch(/^feature help_ai: shut, KILLED\n/);
+    expect(await ask(app, "/api/help", { text: "Where is the key?" })).toMatchObject({
+      body: { status: "STUB" },
     });
   });
 });

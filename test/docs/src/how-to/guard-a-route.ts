@@ -58,6 +58,16 @@ export function serve(surroundings: Surroundings): {
     }),
   );
   // #endregion
+  const operators = app;
+  // #region
+  operators.get("/ops/help_ai", (_req, res) => {
+    res.type("text").send(String(guard.describe()));
+  });
+  operators.post("/ops/help_ai/kill", (_req, res) => {
+    guard.kill();
+    res.sendStatus(204);
+  });
+  // #endregion
   // #region
   const card = { subject: (req: Request) => userOf(req).id, safePath: legacyHandler };
   app.post(
