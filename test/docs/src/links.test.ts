@@ -1,4 +1,3 @@
-import { DOMParser } from "@xmldom/xmldom";
 import { describe, expect, it } from "vitest";
 import { checkLinks, findUnreachable } from "./check-links.ts";
 import { plant } from "./plant.ts";
@@ -36,27 +35,3 @@ describe("the links of the pages", () => {
     expect(findUnreachable("docs/benchmarks.md", docs)).toContain("docs/architecture.md");
   });
 });
-
-describe("the picture of a request's path", () => {
-  const picture = readText("docs/request-path.svg");
-  it("is well-formed SVG", () => {
-    expect(faultsOf(picture)).toEqual([]);
-  });
-
-  it("is held to it: an open element and another root are faults", () => {
-    expect(faultsOf(plant(picture, "</svg>", ""))).not.toEqual([]);
-    expect(faultsOf("<html/>")).toEqual(["no svg"]);
-  });
-});
-
-function faultsOf(svg: string): string[] {
-  const faults: string[] = [];
-  const parser = new DOMParser({ onError: (level, message) => faults.push(`${level} ${message}`) });
-  try {
-    const root = parser.parseFromString(svg, "image/svg+xml").documentElement;
-    if (root?.localName !== "svg") faults.push("no svg");
-  } catch {
-    // Told to onError.
-  }
-  return faults;
-}
