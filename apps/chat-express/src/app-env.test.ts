@@ -6,7 +6,7 @@ describe("the app's environment", () => {
   it("needs nothing", () => {
     expect(parseAppEnv({})).toMatchObject({
       PORT: 3000,
-      HOST: "127.0.0.1",
+      CHAT_HOST: "127.0.0.1",
       OPENAI_MODEL: "gpt-4o-mini",
       CHAT_AI_TIMEOUT_MS: 10_000,
     });

@@ -15,7 +15,7 @@ const shippedFlags = fileURLToPath(new URL("../flags.env", import.meta.url));
 export const appEnvSchema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   /** The demo has no sign-in, so only this machine may reach it unless told otherwise. */
-  HOST: z.string().min(1).default("127.0.0.1"),
+  CHAT_HOST: z.string().min(1).default("127.0.0.1"),
   SLUICE_FLAGS_FILE: z.string().min(1).default(shippedFlags),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),

@@ -40,9 +40,9 @@ async function main(): Promise<void> {
     flags.close();
     void local?.stop();
   };
-  server.listen(env.PORT, env.HOST, () => {
+  server.listen(env.PORT, env.CHAT_HOST, () => {
     const { port } = server.address() as AddressInfo;
-    const host = env.HOST.includes(":") ? `[${env.HOST}]` : env.HOST;
+    const host = env.CHAT_HOST.includes(":") ? `[${env.CHAT_HOST}]` : env.CHAT_HOST;
     console.log(`chat-express listens on http://${host}:${port}`);
   });
   server.on("error", (error) => {

@@ -7,8 +7,6 @@ export interface UpstreamRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** When its head arrived, on `performance.now()`. */
-  readonly atMs: number;
 }
 
 /** Answers in whatever way a test needs: also not at all, or by destroying `res.socket`. */
@@ -58,7 +56,6 @@ export async function startUpstream(first: UpstreamAnswer): Promise<Upstream> {
       path: req.url ?? "",
       headers: req.headers,
       body: "",
-      atMs: performance.now(),
     };
     requests.push(request);
     open += 1;

@@ -35,7 +35,7 @@ describe("the page of the environment", () => {
       "FF_CHAT_GATEWAY_SHADOW, malformed: the code says true",
     ],
     ["a missing key", ["| `OPENAI_API_KEY` |", "| the key |"], "OPENAI_API_KEY is not documented"],
-    ["a missing variable of the app", ["| `HOST` |", "| |"], "HOST is not documented"],
+    ["a missing variable of the app", ["| `CHAT_HOST` |", "| |"], "CHAT_HOST is not documented"],
     [
       "a default of the app",
       ["| 10000 |", "| 1000 |"],

@@ -39,8 +39,8 @@ export interface ChatApp {
   readonly url: string;
   readonly process: RunningProcess;
   chat(content: string, headers?: Readonly<Record<string, string>>): Promise<ChatAnswer>;
-  /** Replaces the flags file, by rename; resolves with the time at which it was done. */
-  editFlags(text: string): Promise<number>;
+  /** Replaces the flags file, by rename. */
+  editFlags(text: string): Promise<void>;
   /** Resolves when a request takes this path: `ai`, `stub`, or null for the legacy handler. */
   untilPath(path: string | null): Promise<void>;
 }
@@ -91,7 +91,6 @@ export async function startChatApp(options: {
     async editFlags(text) {
       await writeFile(`${flagsFile}.new`, text);
       await rename(`${flagsFile}.new`, flagsFile);
-      return performance.now();
     },
     async untilPath(path) {
       // A young flags file opens nothing before it has stood for a moment.
