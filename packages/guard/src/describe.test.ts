@@ -127,6 +127,18 @@ describe("describe() of a guard", () => {
     guard.close();
   });
 
+  it("I12 counts the events that were dropped", () => {
+    const guard = createGuard({
+      ...sampleFeature,
+      provider: fakeProvider<SampleJob>(),
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      sinks: [() => 0],
+    });
+    for (let i = 0; i < 10_007; i += 1) void guard.decide({ prompt: "p" }, { subject: "" });
+    expect(guard.describe().eventsDropped).toBe(7);
+    guard.close();
+  });
+
   it("answers although the provider throws when it is asked whether it is ready", () => {
     let throws = false;
     const guard = createGuard({

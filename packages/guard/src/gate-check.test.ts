@@ -63,6 +63,26 @@ describe("a gate that is asked alone", () => {
     expect(guard.check("feature-flag", job, request)).toMatchObject({ reason: "FLAG_OFF" });
   });
 
+  it.each([
+    [true, "allow"],
+    [false, "divert"],
+    [undefined, "divert"],
+    ["true", "divert"],
+    [1, "divert"],
+    [{}, "divert"],
+    [Promise.resolve(true), "divert"],
+  ])("takes nothing but true for an opt-in: %j", (answer, effect) => {
+    const guard = createGuard({
+      ...sampleFeature,
+      provider: fakeProvider<SampleJob>(),
+      flags: staticFlags({}),
+      optIn: () => answer as boolean,
+      sinks: [() => 0],
+    });
+    expect(guard.check("opt-in", job, request)).toMatchObject({ effect });
+    guard.close();
+  });
+
   it("I1 kills, whatever kills", () => {
     const { guard, flags } = guarded();
     expect(guard.check("kill-switch", job, request)).toMatchObject({ effect: "allow" });

@@ -34,9 +34,14 @@ function watched(tripwire: TripwireOptions) {
     gates: { "circuit-breaker": { mode: "off" } },
   });
   /** One request; tells what became of it. */
-  const ask = async (next: Answer, subject: string, run?: string): Promise<string> => {
+  const ask = async (
+    next: Answer,
+    subject: string,
+    run?: string,
+    signal?: AbortSignal,
+  ): Promise<string> => {
     answer = next;
-    const outcome = await guard.run({ prompt: "p" }, { subject, run });
+    const outcome = await guard.run({ prompt: "p" }, { subject, run, signal });
     return outcome.status === "STUBBED" ? outcome.reason : outcome.status;
   };
   const trips = () => {
@@ -102,6 +107,33 @@ describe("a tripwire in a process", () => {
     guard.restore();
     expect(await ask(good, "f")).toBe("SUCCEEDED");
     expect(trips()).toEqual([]);
+  });
+
+  it("counts no call that the caller or a kill ended, neither as good nor as slow", async () => {
+    const { guard, ask, trips, clock } = watched({
+      scope: "process",
+      errorRate: { max: 0.5, minCalls: 4 },
+      latency: { p95CeilingMs: 100, minCalls: 4 },
+      minSubjects: 2,
+    });
+    for (const subject of ["a", "b", "c", "d", "e"]) {
+      const controller = new AbortController();
+      const impatient: Answer = () => {
+        clock.advance(5000);
+        controller.abort();
+      };
+      expect(await ask(impatient, subject, undefined, controller.signal)).toBe("FAILED");
+      const killing: Answer = () => {
+        clock.advance(5000);
+        guard.kill();
+      };
+      expect(await ask(killing, subject)).toBe("KILLED");
+      guard.restore();
+    }
+    for (const subject of ["a", "b", "c"]) await ask(unavailable, subject);
+    expect(trips()).toEqual([]);
+    await ask(good, "d");
+    expect(trips()).toMatchObject([{ figures: { calls: 4, errors: 3 } }]);
   });
 
   it("waits for its least number of calls before it judges the error rate", async () => {
@@ -204,6 +236,16 @@ describe("a tripwire of a run", () => {
     expect(guard.describe().shut).toBeUndefined();
     guard.resetTripwire("one");
     expect(await ask(good, "a", "one")).toBe("SUCCEEDED");
+  });
+
+  it("keeps a decision from calling that was made before it tripped", async () => {
+    const { guard, ask, provider } = watched({ scope: "run", schemaFailures: { max: 0 } });
+    const decision = await guard.decide({ prompt: "p" }, { subject: "a", run: "one" });
+    expect(decision.effect).toBe("allow");
+    expect(await ask(garbage, "a", "one")).toBe("FAILED");
+    expect(await guard.execute(decision)).toMatchObject({ status: "STUBBED", reason: "TRIPPED" });
+    expect(provider.calls).toHaveLength(1);
+    expect(guard.inFlight).toBe(0);
   });
 
   it("is lifted for all runs by a reset without a name", async () => {
