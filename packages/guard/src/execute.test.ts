@@ -15,6 +15,7 @@ import {
   type SampleJob,
 } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { createGuard, memoryAdmission, staticFlags, type GuardOptions } from "./index.ts";
 
 type SampleOptions = GuardOptions<
@@ -384,6 +385,17 @@ describe("a stub", () => {
     await guard.run(job, request);
     const alerts = events().of("alert");
     expect(alerts.filter((alert) => alert.code === "STUB_FAILED")).toHaveLength(2);
+  });
+
+  it("I2 whose contract turns its value into what does not parse is FAILED with INTERNAL", async () => {
+    const stub = z.object({ status: z.literal("STUB"), text: z.string().transform(() => 5) });
+    const contract = { ...sampleContract, stub } as unknown as typeof sampleContract;
+    const { guard } = openGuard({ contract });
+    guard.kill();
+    expect(await guard.run(job, request)).toMatchObject({
+      status: "FAILED",
+      value: { code: "INTERNAL" },
+    });
   });
 
   it("leaves nothing that its contract does not name", async () => {

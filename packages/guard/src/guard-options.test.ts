@@ -244,6 +244,14 @@ describe("the FAILED value", () => {
     );
   });
 
+  it("I2 can't be under a contract whose failed member turns it into what does not parse", () => {
+    const { contract } = sampleFeature;
+    const failed = z.object({ status: z.literal("FAILED"), code: z.string().transform(() => 5) });
+    expect(saidOf({ ...good, contract: { ...contract, failed } })).toBe(
+      "createGuard.failed(PROVIDER_TIMEOUT): got a value that no longer parses once it has been parsed, expected a failed member without transforms",
+    );
+  });
+
   it("can't be under a contract whose failed member throws", () => {
     const { contract } = sampleFeature;
     const failed = contract.failed.refine(() => Promise.resolve(true));

@@ -58,6 +58,13 @@ export function createSafePath<In, Failed, Stub>(options: {
         expected: issue?.message ?? expected,
       });
     }
+    if (!contract.failed.safeParse(parsed.data).success) {
+      throw new ConfigError({
+        option,
+        got: "a value that no longer parses once it has been parsed",
+        expected: "a failed member without transforms",
+      });
+    }
     made.set(code, value);
   }
 
@@ -67,7 +74,8 @@ export function createSafePath<In, Failed, Stub>(options: {
         const parsed = contract.stub.safeParse(
           await stub(input, { measure: (report) => measures.report(report) }),
         );
-        if (parsed.success) {
+        // A transform of the contract may have made of it what does not parse.
+        if (parsed.success && contract.stub.safeParse(parsed.data).success) {
           events.clear("stub");
           return parsed.data;
         }
