@@ -204,7 +204,10 @@ describe("with flags from a file", () => {
       change();
       clock.advance(20);
       // The look at the file takes real time, and none of the clock's.
-      await vi.waitFor(() => expect(flags.confirmedAt()?.monotonicMs).toBe(20), { interval: 1 });
+      await vi.waitFor(() => expect(flags.confirmedAt()?.monotonicMs).toBe(20), {
+        interval: 1,
+        timeout: 4000,
+      });
       clock.advance(30);
       expect(provider.last().asked.signal.aborted).toBe(true);
       await expectShut(reason);
