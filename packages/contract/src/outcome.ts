@@ -46,7 +46,7 @@ export type Outcome<Ok, Failed, Stub> = Base &
       }
     | {
         readonly status: "FAILED";
-        /** `stub`: the failure policy sent the request to the safe path. */
+        /** `stub`: the failure policy sent the request to the safe path, or the safe path itself failed. */
         readonly path: "ai" | "stub";
         readonly value: Failed | Stub;
         readonly failure: Failure;

@@ -1,8 +1,14 @@
 import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ConfigError, type FlagSource, type Provider, type Usage } from "@sluice/contract";
-import { createGuard, staticFlags } from "@sluice/guard";
+import {
+  ConfigError,
+  type AdmissionStore,
+  type FlagSource,
+  type Provider,
+  type Usage,
+} from "@sluice/contract";
+import { createGuard, memoryAdmission, staticFlags } from "@sluice/guard";
 import {
   FakeClock,
   errorReply,
@@ -17,12 +23,15 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import request from "supertest";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
+  admission,
   allowlist,
   budget,
   circuitBreaker,
   featureFlag,
   killSwitch,
+  optIn,
   reportUsage,
+  rollout,
   type CardOptions,
 } from "./cards.ts";
 
@@ -43,6 +52,8 @@ function sampleGuard(
       readonly maxOutputTokens: number;
     };
     readonly clock?: FakeClock;
+    readonly optIn?: (job: SampleJob) => boolean;
+    readonly admission?: AdmissionStore;
   } = {},
 ) {
   const guard = createGuard({
@@ -258,6 +269,51 @@ describe("budget()", () => {
       budget: { tokensPerRun: 1000, maxOutputTokens: 50 },
     });
     expect(await from(appOf(budget(guard, options()), handler))).toBe("legacy");
+  });
+});
+
+describe("rollout()", () => {
+  it("passes who is inside the percentage", async () => {
+    const flags = staticFlags({ sample_ai: { enabled: true, percent: 100 } });
+    const guard = sampleGuard({ flags });
+    const app = appOf(rollout(guard, options()), handler);
+    expect(await from(app)).toBe("model");
+    // sha256("sample_ai:alice") begins with adc085fb: bucket 79.
+    flags.set("sample_ai", { percent: 80 });
+    expect(await from(app)).toBe("model");
+    flags.set("sample_ai", { percent: 79 });
+    expect(await from(app)).toBe("legacy");
+  });
+});
+
+describe("optIn()", () => {
+  it("passes who opted in", async () => {
+    const guard = sampleGuard({ optIn: ({ allowAI }) => allowAI === true });
+    const app = appOf(optIn(guard, options()), handler);
+    expect(await from(app)).toBe("legacy");
+    const yes = await request(app)
+      .post("/job")
+      .send({ ...job, allowAI: true });
+    expect(yes.body).toEqual({ from: "model" });
+  });
+
+  it("refuses a guard that asks nobody, which would let everybody pass", () => {
+    const guard = sampleGuard();
+    expect(() => optIn(guard, options())).toThrow(/expected createGuard\.optIn to be set/);
+  });
+});
+
+describe("admission()", () => {
+  it("rejects with 429 while there is no capacity, and has it again when the response has ended", async () => {
+    const guard = sampleGuard({ admission: memoryAdmission({ userInFlight: { limit: 1 } }) });
+    const app = appOf(admission(guard, options()), handler);
+    const held = await guard.check("admission", job, run("held"));
+    const full = await request(app).post("/job").send(job);
+    expect(full.status).toBe(429);
+    expect(full.headers["retry-after"]).toBe("1");
+    held.release({ how: "void" });
+    expect(await from(app)).toBe("model");
+    expect(await from(app)).toBe("model");
   });
 });
 

@@ -45,12 +45,19 @@ export function reportUsage(res: Response, usage: Usage): void {
 export const featureFlag = card("feature-flag");
 /** Passes while no kill is engaged. */
 export const killSwitch = card("kill-switch");
+/** Passes who opted in. */
+export const optIn = card("opt-in");
 /** Passes subjects that the guard's allowlist permits. */
 export const allowlist = card("allowlist");
+/** Passes subjects inside the percentage; an allowlist's mode `include` is not known to it. */
+export const rollout = card("rollout");
 /** Passes while the run has budget; settles by {@link reportUsage} when the response has ended. */
 export const budget = card("budget");
 /** Passes while the provider's circuit has a permit; a 5xx response counts as a failure. */
 export const circuitBreaker = card("circuit-breaker");
+
+/** Passes while there is capacity; rejects with 429 or 503 otherwise. */
+export const admission = card("admission");
 
 /** One gate of a guard as a middleware of its own, sharing the guard's state. */
 function card(name: GateName) {
@@ -67,7 +74,7 @@ function assertHasGate<In>(guard: AnyGuard<In>, name: GateName): void {
   throw new ConfigError({
     option: name,
     got: `a guard of ${guard.feature} without this gate`,
-    expected: `createGuard.${name} to be set`,
+    expected: `createGuard.${name === "opt-in" ? "optIn" : name} to be set`,
   });
 }
 

@@ -152,6 +152,7 @@ export function assembleGuard<
     askable: contract.askable,
     breaker,
     admission,
+    clock,
   });
   const onThrow = (what: string): void =>
     events.alertOnce(`threw:${what}`, {

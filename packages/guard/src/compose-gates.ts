@@ -3,6 +3,7 @@ import type {
   AskableSchema,
   Breaker,
   BudgetStore,
+  Clock,
   FlagSource,
   Provider,
 } from "@sluice/contract";
@@ -31,6 +32,7 @@ export function composeGates<In>(parts: {
   readonly askable: AskableSchema;
   readonly breaker: Breaker | undefined;
   readonly admission: AdmissionStore | undefined;
+  readonly clock: Clock;
 }): readonly Gate<In>[] {
   const { settings, provider, admission } = parts;
   const { gates: set, budget, maxStalenessMs } = settings;
@@ -61,6 +63,6 @@ export function composeGates<In>(parts: {
     );
   }
   chain.push(circuitBreakerGate(parts.breaker, provider, set["circuit-breaker"]));
-  if (admission !== undefined) chain.push(admissionGate(admission, set.admission));
+  if (admission !== undefined) chain.push(admissionGate(admission, set.admission, parts.clock));
   return chain;
 }

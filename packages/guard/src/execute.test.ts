@@ -365,6 +365,8 @@ describe("a stub", () => {
     for (let i = 0; i < 3; i += 1) {
       expect(await guard.run(job, request)).toMatchObject({
         status: "FAILED",
+        // No model was asked.
+        path: "stub",
         value: { status: "FAILED", code: "INTERNAL" },
       });
     }

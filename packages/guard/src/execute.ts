@@ -95,7 +95,8 @@ export async function execute<In, Ok, Failed, Stub>(
 
   const failed = (code: FailureCode, run?: Run<Ok>): Outcome<Ok, Failed, Stub> => ({
     status: "FAILED",
-    path: "ai",
+    // Without a run it was the stub itself that failed.
+    path: run === undefined ? "stub" : "ai",
     decision,
     value: executor.safePath.failed(code),
     failure: { code },

@@ -57,6 +57,10 @@ const faults: readonly (readonly [object, string])[] = [
     { provider: { name: "p", model: "m".repeat(129), generate } },
     `createGuard.provider.model: got "${"m".repeat(60)}…", expected 1 to 128 characters on one line`,
   ],
+  [
+    { provider: { name: "p", generate }, budget: { tokensPerRun: 9, ...caps } },
+    "createGuard.provider: got a provider without inputTokens, expected one with it, because the budget caps tokens or cost and must count the prompt",
+  ],
   [{ flags: {} }, "createGuard.flags: got an object, expected a flag source"],
   [
     { onFailure: undefined },

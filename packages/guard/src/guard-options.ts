@@ -244,7 +244,16 @@ function assertBudget({ budget, prices, provider }: GuardSettings): void {
       expected: "callsPerRun, tokensPerRun or costNanoUsdPerRun",
     });
   }
-  const model = (provider as Provider<never>).model;
+  const { model } = provider as Provider<never>;
+  const capsPrompt = tokensPerRun !== undefined || costNanoUsdPerRun !== undefined;
+  const { inputTokens }: { readonly inputTokens?: unknown } = provider;
+  if (capsPrompt && typeof inputTokens !== "function") {
+    throw new ConfigError({
+      option: "createGuard.provider",
+      got: "a provider without inputTokens",
+      expected: "one with it, because the budget caps tokens or cost and must count the prompt",
+    });
+  }
   if (costNanoUsdPerRun !== undefined && (model === undefined || prices?.[model] === undefined)) {
     throw new ConfigError({
       option: "createGuard.prices",

@@ -16,6 +16,8 @@ const base: Pick<Outcome<unknown, unknown, unknown>, "decision" | "record"> = {
 const json = { headers: {}, contentType: "application/json" };
 const timeouts: readonly FailureCode[] = ["PROVIDER_TIMEOUT", "STREAM_STALLED"];
 
+const fellBack = { ...base.record, fallbackUsed: true };
+
 describe("an outcome as HTTP", () => {
   it("of success is 200 with the value", () => {
     const outcome = { ...base, status: "SUCCEEDED", path: "ai", value: { a: 1 } } as const;
@@ -38,7 +40,7 @@ describe("an outcome as HTTP", () => {
     (code, status) => {
       const failed = { ...base, status: "FAILED", value: "f", failure: { code } } as const;
       expect(toHttpOutcome({ ...failed, path: "ai" })).toEqual({ ...json, status, body: "f" });
-      expect(toHttpOutcome({ ...failed, path: "stub" })).toEqual({
+      expect(toHttpOutcome({ ...failed, path: "stub", record: fellBack })).toEqual({
         ...json,
         status: 200,
         body: "f",

@@ -20,7 +20,7 @@ export interface Problem {
 /** The table of outcome to HTTP. */
 export function toHttpOutcome(outcome: Outcome<unknown, unknown, unknown>): HttpOutcome {
   if (outcome.status === "REJECTED") return toRejection(outcome.reason, outcome.retryAfterMs);
-  const failed = outcome.status === "FAILED" && outcome.path === "ai";
+  const failed = outcome.status === "FAILED" && !outcome.record.fallbackUsed;
   return {
     status: failed ? failureTable[outcome.failure.code].httpStatus : 200,
     headers: {},

@@ -483,7 +483,7 @@ function expectParses(outcome: SampleOutcome): void {
   const member =
     outcome.status === "SUCCEEDED"
       ? sampleContract.ok
-      : outcome.path === "stub"
+      : outcome.status === "STUBBED" || outcome.record.fallbackUsed
         ? sampleContract.stub
         : sampleContract.failed;
   expect(member.safeParse(outcome.value).success).toBe(true);

@@ -24,6 +24,7 @@ export interface FakeProvider<In> extends Provider<In> {
 export interface FakeProviderOptions<In> {
   readonly name?: string;
   readonly model?: string;
+  /** Default: a prompt of no token, so that a test reads the output's budget alone. */
   readonly inputTokens?: (input: In) => number;
   readonly notReady?: () => ProviderNotReady | undefined;
   /** Asked inside each call; what it throws the provider throws. Without it, calls wait for the test. */
@@ -33,11 +34,11 @@ export interface FakeProviderOptions<In> {
 /** A provider that answers what a test says, when the test says it. */
 export function fakeProvider<In>(options: FakeProviderOptions<In> = {}): FakeProvider<In> {
   const calls: FakeCall<In>[] = [];
-  const { name = "fake", model, inputTokens, notReady, onCall } = options;
+  const { name = "fake", model, inputTokens = () => 0, notReady, onCall } = options;
   return {
     name,
     ...(model === undefined ? {} : { model }),
-    ...(inputTokens === undefined ? {} : { inputTokens }),
+    inputTokens,
     ...(notReady === undefined ? {} : { notReady }),
     calls,
     last() {

@@ -59,8 +59,8 @@ export interface Provider<In> {
   /** Undefined when it can be called. Asked on each request, so it must be cheap. */
   notReady?(): ProviderNotReady | undefined;
   /**
-   * An upper bound of the prompt's tokens for this input, in time linear in its length. Without it a
-   * budget over tokens or money counts the prompt as 0.
+   * An upper bound of the prompt's tokens for this input, in time linear in its length. A budget over
+   * tokens or money needs it.
    */
   inputTokens?(input: In, schema: AskableSchema): number;
   generate(call: ProviderCall<In>): Promise<ProviderReply>;

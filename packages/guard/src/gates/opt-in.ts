@@ -8,7 +8,11 @@ export function optInGate<In>(optIn: (input: In) => unknown, setting: GateSettin
     ...setting,
     reason: Reason.NOT_OPTED_IN,
     detail: "asks the application",
-    check: ({ input }) =>
-      optIn(input) === true ? allow : { effect: "divert", reason: Reason.NOT_OPTED_IN },
+    check({ input }) {
+      const answer = optIn(input);
+      // A promise is no yes; one that rejects must not end the process.
+      if (answer instanceof Promise) answer.catch(() => undefined);
+      return answer === true ? allow : { effect: "divert", reason: Reason.NOT_OPTED_IN };
+    },
   };
 }

@@ -13,21 +13,30 @@ const model = "bench";
 const ok = z.object({ status: z.literal("OK"), reply: z.string() });
 const input = z.object({ text: z.string().min(1) });
 
-/** What one writes without a guard: the client, the schema, an error handler. */
-function bare(app: Express): void {
+/** What one writes without a guard: the client and the schema; at best, an abort when the client leaves. */
+function bare(app: Express, aborts: boolean): void {
   const schema = z.toJSONSchema(ok);
   const client = new OpenAI({ apiKey: "bench", baseURL: baseUrl, maxRetries: 0 });
   app.post("/api", express.json(), async (req, res) => {
     const { text } = input.parse(req.body);
-    const completion = await client.chat.completions.create({
-      model,
-      messages: [{ role: "user", content: text }],
-      max_completion_tokens: 800,
-      response_format: {
-        type: "json_schema",
-        json_schema: { name: "answer", strict: true, schema },
+    const leaving = new AbortController();
+    if (aborts) {
+      res.once("close", () => {
+        if (!res.writableFinished) leaving.abort();
+      });
+    }
+    const completion = await client.chat.completions.create(
+      {
+        model,
+        messages: [{ role: "user", content: text }],
+        max_completion_tokens: 800,
+        response_format: {
+          type: "json_schema",
+          json_schema: { name: "answer", strict: true, schema },
+        },
       },
-    });
+      aborts ? { signal: leaving.signal } : {},
+    );
     res.json(ok.parse(JSON.parse(completion.choices[0]?.message.content ?? "")));
   });
 }
@@ -62,7 +71,7 @@ function guarded(app: Express): void {
 
 const app = express().disable("x-powered-by");
 if (kind === "guarded") guarded(app);
-else bare(app);
+else bare(app, kind === "aborting");
 const server = app.listen(0, "127.0.0.1", () => {
   process.send?.((server.address() as AddressInfo).port);
 });

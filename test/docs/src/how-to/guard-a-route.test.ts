@@ -87,7 +87,7 @@ describe("the cards of the page", () => {
     ["on", on, "yours"],
     ["killed", killed, "legacy"],
     ["at 0 percent", { ...on, HELP_AI_ROLLOUT_PERCENT: "0" }, "legacy"],
-    ["at 1 percent, for which there is no card", { ...on, HELP_AI_ROLLOUT_PERCENT: "1" }, "yours"],
+    ["at 1 percent", { ...on, HELP_AI_ROLLOUT_PERCENT: "1" }, "legacy"],
   ])("lead to the right handler while the feature is %s", async (_, flags, body) => {
     expect((await ask(serveWith(flags).app, "/api/chat", {})).body).toBe(body);
   });

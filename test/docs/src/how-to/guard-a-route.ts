@@ -5,6 +5,7 @@ import {
   featureFlag,
   guardRoute,
   killSwitch,
+  rollout,
 } from "@sluice/express";
 import { createGuard, defineContract, envFlags, type Guard } from "@sluice/guard";
 import { functionProvider, openaiProvider } from "@sluice/providers";
@@ -76,6 +77,7 @@ export function serve(surroundings: Surroundings): {
     featureFlag(guard, card),
     killSwitch(guard, card),
     allowlist(guard, card),
+    rollout(guard, card),
     budget(guard, card),
     circuitBreaker(guard, card),
     yourHandler,
