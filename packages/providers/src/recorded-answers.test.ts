@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FailureCode, type ProviderCall, type ProviderReply } from "@sluice/contract";
 import { startProcess, type RunningProcess } from "@sluice/testkit";
@@ -50,7 +50,8 @@ describe.skipIf(!existsSync(wire))("a recorded answer", () => {
   const replies = new Map<Row, ProviderReply>();
 
   beforeAll(async () => {
-    replay = startProcess(`${wire}replay-server.mjs`, { args: ["0"] });
+    // A module that looks whether it is the one that was started knows itself by its real path.
+    replay = startProcess(realpathSync(`${wire}replay-server.mjs`), { args: ["0"] });
     [, port] = await replay.printed(/ on (\d+)/);
     const rows = [
       ...rowsOf("manifest.jsonl").filter(({ api, stream }) => api === "chat" && stream === false),
