@@ -12,6 +12,7 @@ export function rolloutGate<In>(setting: GateSetting): Gate<In> {
     reason: Reason.NOT_IN_ROLLOUT,
     detail: "bucket(subject) < percent",
     check({ request, flags, included }) {
+      // Asked before by the feature flag's gate, but not where this gate is placed alone.
       if (!isEligibleSubject(request.subject)) return out;
       if (included) return allow;
       const { percent, salt } = flags.flags;

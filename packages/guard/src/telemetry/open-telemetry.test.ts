@@ -241,7 +241,7 @@ describe("metrics", () => {
           attributes: {
             ...feature,
             [attributeNames.effect]: "divert",
-            [attributeNames.gate]: "rollout",
+            [attributeNames.gate]: "feature-flag",
             [attributeNames.reason]: "NOT_IN_ROLLOUT",
           },
           value: 1,
