@@ -5,6 +5,7 @@ import express, { type Express } from "express";
 import { answerError } from "./answer-error.ts";
 import { chatRequestSchema } from "./chat-contract.ts";
 import type { ChatGuard } from "./chat-guard.ts";
+import { isAuthoritative } from "./gateway-mode.ts";
 import { legacyChat } from "./legacy-chat.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import { recentOutcomes } from "./recent-outcomes.ts";
@@ -33,9 +34,8 @@ export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Ex
   });
 
   app.post("/api/chat", (req, res, next) => {
-    const { switches } = flags.readSwitches();
-    const authoritative = switches.FF_CHAT_GATEWAY_ENABLED && !switches.FF_CHAT_GATEWAY_SHADOW;
-    return (authoritative ? guarded : legacy)(req, res, next);
+    const answer = isAuthoritative(flags.readSwitches().switches) ? guarded : legacy;
+    return answer(req, res, next);
   });
   app.use("/api", operatorRoutes({ guard, flags, flagsFile, outcomes, upstream }));
   app.get("/healthz", (_req, res) => {

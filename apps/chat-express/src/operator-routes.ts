@@ -1,6 +1,7 @@
 import type { FlagSource } from "@sluice/contract";
 import express, { type RequestHandler, type Router } from "express";
 import type { ChatGuard } from "./chat-guard.ts";
+import { isAuthoritative } from "./gateway-mode.ts";
 import { createKillFile } from "./kill-file.ts";
 import type { RecentOutcomes } from "./recent-outcomes.ts";
 
@@ -21,9 +22,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
 
   router.get("/state", (_req, res) => {
     const { shut, percent, breaker, flagProblems, providerNotReady } = guard.describe();
-    const { switches } = flags.readSwitches();
     res.json({
-      gateway: switches.FF_CHAT_GATEWAY_ENABLED && !switches.FF_CHAT_GATEWAY_SHADOW,
+      gateway: isAuthoritative(flags.readSwitches().switches),
       shut: shut?.reason ?? null,
       percent,
       breaker,

@@ -2,7 +2,7 @@ import type { Clock, FeatureFlags, FlagSource } from "@sluice/contract";
 import {
   compileAllowlist,
   flagAgeMs,
-  parseEnvFlags,
+  flagsOf,
   shutBy,
   type AllowlistMatcher,
   type Shut,
@@ -36,12 +36,7 @@ export function createSafety(options: {
 }): Safety {
   const { feature, source, maxStalenessMs, clock, events } = options;
   const local = { killed: false, tripped: false };
-  const unreadable = parseEnvFlags(feature, {
-    enabled: undefined,
-    kill: undefined,
-    allowlist: undefined,
-    percent: undefined,
-  });
+  const unreadable = flagsOf(feature, {});
   /** Variables whose malformed value was already told of. */
   let malformed = new Set<string>();
   let compiled = compile(read());

@@ -70,6 +70,17 @@ export function parseEnvFlags(feature: string, raw: RawFlags): FeatureFlags {
   };
 }
 
+/** The flags of a feature among all variables; without any, everything is unset and the feature disabled. */
+export function flagsOf(feature: string, variables: Variables): FeatureFlags {
+  const names = flagVariableNames(feature);
+  return parseEnvFlags(feature, {
+    enabled: variables[names.enabled],
+    kill: variables[names.kill],
+    allowlist: variables[names.allowlist],
+    percent: variables[names.percent],
+  });
+}
+
 function isOff(value: string): boolean {
   return value === "" || value === "false" || value === "0";
 }

@@ -15,6 +15,7 @@ export { bucketOf } from "./bucket.ts";
 export { add, giveBack, reserve, settle, unused, type Reserved } from "./budget-ledger.ts";
 export {
   flagVariableNames,
+  flagsOf,
   parseEnvFlags,
   parseSwitches,
   type FlagVariableNames,

@@ -12,10 +12,9 @@ import {
   type Switches,
 } from "@sluice/contract";
 import {
-  flagVariableNames,
+  flagsOf,
   narrowest,
   narrowestSwitches,
-  parseEnvFlags,
   parseSwitches,
   type Variables,
 } from "@sluice/policy";
@@ -152,9 +151,9 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
       let flags = flagsCache.get(feature);
       if (flags === undefined) {
         const [first, ...rest] = [stable, ...unstable].map((variables) =>
-          toFlags(feature, variables),
+          flagsOf(feature, variables),
         );
-        flags = rest.reduce(narrowest, first ?? toFlags(feature, nothing));
+        flags = rest.reduce(narrowest, first ?? flagsOf(feature, nothing));
         if (missing !== undefined) flags = { ...flags, problems: [...flags.problems, missing] };
         flagsCache.set(feature, flags);
       }
@@ -178,16 +177,6 @@ export function flagFile(path: string, options: FlagFileOptions = {}): FlagSourc
       listeners.clear();
     },
   };
-}
-
-function toFlags(feature: string, variables: Variables): FeatureFlags {
-  const names = flagVariableNames(feature);
-  return parseEnvFlags(feature, {
-    enabled: variables[names.enabled],
-    kill: variables[names.kill],
-    allowlist: variables[names.allowlist],
-    percent: variables[names.percent],
-  });
 }
 
 function parseVariables(content: string | undefined): Variables {

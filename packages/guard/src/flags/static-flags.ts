@@ -5,7 +5,7 @@ import {
   type FeatureFlags,
   type FlagSource,
 } from "@sluice/contract";
-import { parseEnvFlags, parseSwitches } from "@sluice/policy";
+import { flagsOf, parseSwitches } from "@sluice/policy";
 import { z } from "zod";
 import { createListeners } from "../listeners.ts";
 
@@ -33,12 +33,7 @@ export function staticFlags(features: Readonly<Record<string, StaticFeature>>): 
   const flags = new Map<string, FeatureFlags>();
   const given = new Map<string, StaticFeature>();
   const listeners = createListeners<[]>();
-  const absent = parseEnvFlags("absent", {
-    enabled: undefined,
-    kill: undefined,
-    allowlist: undefined,
-    percent: undefined,
-  });
+  const absent = flagsOf("absent", {});
   const put = (feature: string, value: StaticFeature): void => {
     assertFeatureName("staticFlags", feature);
     const parsed = parseOptions(`staticFlags.${feature}`, staticFeatureSchema, value);
