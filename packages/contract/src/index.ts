@@ -4,6 +4,7 @@ export type { Decision } from "./decision.ts";
 export { defineContract, type Contract, type Member } from "./define-contract.ts";
 export { FailureCode, failureCodes, type Failure } from "./failure.ts";
 export type { FeatureFlags, FlagProblem } from "./feature-flags.ts";
+export { functionSchema } from "./function-schema.ts";
 export { assertFeatureName } from "./feature-name.ts";
 export {
   gateModes,

@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  functionSchema,
   parseOptions,
   type Attributes,
   type GateName,
@@ -9,6 +10,7 @@ import {
 import { toRejection, type GateCheck, type Guard } from "@sluice/guard";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { z } from "zod";
+import { sendHttpOutcome } from "./send-http-outcome.ts";
 
 export interface CardOptions<In> {
   readonly subject: (req: Request) => string;
@@ -22,14 +24,12 @@ export interface CardOptions<In> {
 
 type AnyGuard<In> = Guard<In, unknown, unknown, unknown>;
 
-const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
-
 const optionsSchema = z.strictObject({
-  subject: fn,
-  safePath: fn,
-  input: fn.optional(),
-  attributes: fn.optional(),
-  run: fn.optional(),
+  subject: functionSchema,
+  safePath: functionSchema,
+  input: functionSchema.optional(),
+  attributes: functionSchema.optional(),
+  run: functionSchema.optional(),
 });
 
 const usages = new WeakMap<Response, Usage>();
@@ -55,7 +55,6 @@ export const rollout = card("rollout");
 export const budget = card("budget");
 /** Passes while the provider's circuit has a permit; a 5xx response counts as a failure. */
 export const circuitBreaker = card("circuit-breaker");
-
 /** Passes while there is capacity; rejects with 429 or 503 otherwise. */
 export const admission = card("admission");
 
@@ -108,12 +107,7 @@ async function pass<In>(
     await options.safePath(req, res, next);
     return;
   }
-  const rejection = toRejection(check.reason ?? "STORE_UNAVAILABLE", check.retryAfterMs ?? 0);
-  res
-    .status(rejection.status)
-    .set(rejection.headers)
-    .type(rejection.contentType)
-    .send(JSON.stringify(rejection.body));
+  sendHttpOutcome(res, toRejection(check.reason ?? "STORE_UNAVAILABLE", check.retryAfterMs ?? 0));
 }
 
 function releaseAtEnd(res: Response, check: GateCheck): void {

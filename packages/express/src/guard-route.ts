@@ -1,9 +1,17 @@
-import { parseOptions, type Attributes, type Outcome } from "@sluice/contract";
-import { toHttpOutcome, toInputProblem, type Guard, type Problem } from "@sluice/guard";
+import { functionSchema, parseOptions, type Attributes, type Outcome } from "@sluice/contract";
+import {
+  observe,
+  toHttpOutcome,
+  toInputProblem,
+  type Guard,
+  type HttpOutcome,
+  type Problem,
+} from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { clientSignal } from "./client-signal.ts";
 import { jsonBodyReader } from "./read-json-body.ts";
+import { sendHttpOutcome, sendProblem } from "./send-http-outcome.ts";
 
 export interface GuardRouteOptions<In, Ok, Failed, Stub> {
   /** Whom eligibility is decided for: from the application's own authentication, not from a client header. */
@@ -20,19 +28,17 @@ export interface GuardRouteOptions<In, Ok, Failed, Stub> {
   readonly onOutcome?: (outcome: Outcome<Ok, Failed, Stub>, req: Request) => void;
 }
 
-const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
-
 const optionsSchema = z.strictObject({
-  subject: fn,
+  subject: functionSchema,
   input: z.custom<object>((value) => value instanceof z.ZodType, { error: "a zod schema" }),
-  attributes: fn.optional(),
-  run: fn.optional(),
+  attributes: functionSchema.optional(),
+  run: functionSchema.optional(),
   bodyLimitBytes: z
     .int()
     .min(1)
     .default(100 * 1024),
   headers: z.boolean().default(true),
-  onOutcome: fn.optional(),
+  onOutcome: functionSchema.optional(),
 });
 
 /**
@@ -67,8 +73,11 @@ export function guardRoute<In, Ok, Failed, Stub>(
       signal: clientSignal(res),
     });
     observe(options.onOutcome, outcome, req);
-    if (res.destroyed || res.headersSent) return;
-    send(res, outcome, headers);
+    const http = toHttpOutcome(outcome);
+    sendHttpOutcome(
+      res,
+      headers ? { ...http, headers: { ...http.headers, ...ownHeaders(outcome) } } : http,
+    );
   };
 
   // Only the application's own `subject`, `attributes` and `run` can throw; Express takes the rejection.
@@ -92,32 +101,12 @@ function parseInput<In>(
   }
 }
 
-function send(res: Response, outcome: Outcome<unknown, unknown, unknown>, headers: boolean): void {
-  const http = toHttpOutcome(outcome);
-  res.status(http.status).set(http.headers);
-  if (headers) {
-    res.set("sluice-decision", outcome.decision.id);
-    if (outcome.path !== "none") res.set("sluice-path", outcome.path);
-  }
-  res.type(http.contentType).send(JSON.stringify(http.body));
-}
-
-/** Answers with problem details. Source: RFC 9457. */
-function sendProblem(res: Response, problem: Problem): void {
-  if (res.destroyed || res.headersSent) return;
-  res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
-}
-
-function observe<Ok, Failed, Stub>(
-  onOutcome: GuardRouteOptions<never, Ok, Failed, Stub>["onOutcome"],
-  outcome: Outcome<Ok, Failed, Stub>,
-  req: Request,
-): void {
-  try {
-    const returned: unknown = onOutcome?.(outcome, req);
-    // An async observer that rejects must not become an unhandled rejection.
-    if (returned instanceof Promise) returned.catch(() => undefined);
-  } catch {
-    // An observer never changes an outcome.
-  }
+/** Headers of our own, which say who answered and by which decision. */
+function ownHeaders({
+  decision,
+  path,
+}: Outcome<unknown, unknown, unknown>): HttpOutcome["headers"] {
+  return path === "none"
+    ? { "sluice-decision": decision.id }
+    : { "sluice-decision": decision.id, "sluice-path": path };
 }

@@ -6,6 +6,7 @@ import {
   type EventSink,
   type SluiceEvent,
 } from "@sluice/contract";
+import { observe } from "./observe.ts";
 
 /** Events held for the next turn of the event loop; beyond it the oldest go. */
 const capacity = 10_000;
@@ -121,14 +122,4 @@ export function createEvents(options: {
       return dropped;
     },
   };
-}
-
-function observe(sink: EventSink, event: SluiceEvent): void {
-  try {
-    const returned: unknown = sink(event);
-    // An async observer that rejects must not become an unhandled rejection.
-    if (returned instanceof Promise) returned.catch(() => undefined);
-  } catch {
-    // An observer never changes an outcome.
-  }
 }

@@ -3,6 +3,7 @@ import {
   assertFeatureName,
   assertMeasuresSchema,
   describeValue,
+  functionSchema,
   gateModes,
   indeterminatePolicies,
   parseOptions,
@@ -113,10 +114,6 @@ export interface GuardOptions<
   readonly newId?: NewId;
 }
 
-const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === "function", {
-  error: "a function",
-});
-
 const having = (what: string, ...methods: readonly string[]) =>
   z.custom<object>(
     (value) =>
@@ -152,8 +149,8 @@ export const guardOptionsSchema = z.strictObject({
     (value) => typeof value === "object" && value !== null && "askable" in value,
     { error: "a contract made by defineContract" },
   ),
-  failed: fn,
-  stub: fn,
+  failed: functionSchema,
+  stub: functionSchema,
   provider: having("a provider", "generate"),
   flags: having("a flag source", "read", "confirmedAt", "onChange"),
   onFailure: z.enum(["failed", "stub"]),
@@ -162,8 +159,8 @@ export const guardOptionsSchema = z.strictObject({
       error: "a z.strictObject",
     })
     .optional(),
-  measure: fn.optional(),
-  optIn: fn.optional(),
+  measure: functionSchema.optional(),
+  optIn: functionSchema.optional(),
   allowlist: z.array(rule).optional(),
   allowlistMode: z.enum(["require", "include"]).default("require"),
   budget: z
@@ -192,10 +189,10 @@ export const guardOptionsSchema = z.strictObject({
     .prefault({}),
   timeoutMs: z.int().min(1).max(600_000).default(30_000),
   maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
-  sinks: z.array(fn).default([]),
+  sinks: z.array(functionSchema).default([]),
   openTelemetry: z.boolean().default(true),
   clock: clockSchema.optional(),
-  newId: fn.optional(),
+  newId: functionSchema.optional(),
 });
 
 /** Options with their defaults; what is not plain data keeps its own types from {@link GuardOptions}. */

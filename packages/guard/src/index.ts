@@ -8,6 +8,7 @@ export type { AllowlistMode } from "./gates/allowlist.ts";
 export { guardOptionsSchema, type BudgetOptions, type GuardOptions } from "./guard-options.ts";
 export { toHttpOutcome, toRejection, type HttpOutcome, type Problem } from "./http-outcome.ts";
 export { toInputProblem, type InputFault } from "./input-problem.ts";
+export { observe } from "./observe.ts";
 export type { StubContext } from "./safe-path.ts";
 export { memoryAdmission, type MemoryAdmissionOptions } from "./stores/memory-admission.ts";
 export { memoryBudgets, type MemoryBudgetsOptions } from "./stores/memory-budgets.ts";

@@ -1,3 +1,5 @@
+import { observe } from "./observe.ts";
+
 /** Who wants to hear of a change. */
 export interface Listeners<Args extends readonly unknown[]> {
   add(listener: (...args: Args) => void): () => void;
@@ -14,13 +16,7 @@ export function createListeners<Args extends readonly unknown[]>(): Listeners<Ar
       return () => void listeners.delete(listener);
     },
     tell(...args) {
-      for (const listener of listeners) {
-        try {
-          listener(...args);
-        } catch {
-          // It is theirs to handle.
-        }
-      }
+      for (const listener of listeners) observe(listener, ...args);
     },
     clear: () => listeners.clear(),
   };

@@ -1,6 +1,7 @@
 import {
   FailureCode,
   failureCodes,
+  functionSchema,
   parseOptions,
   type AskableSchema,
   type Measures,
@@ -32,11 +33,7 @@ export interface FunctionContext<M extends MeasuresSchema = never> {
 const optionsSchema = z.strictObject({
   name: z.string().min(1).max(128).default("function"),
   model: z.string().min(1).max(128).optional(),
-  inputTokens: z
-    .custom<(input: never) => number>((value) => typeof value === "function", {
-      error: "a function",
-    })
-    .optional(),
+  inputTokens: functionSchema.optional(),
   measures: z
     .custom<object>((value) => value instanceof z.ZodObject, { error: "a z.strictObject" })
     .optional(),
@@ -91,10 +88,6 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
     },
   };
 }
-
-const functionSchema = z.custom<object>((value) => typeof value === "function", {
-  error: "a function",
-});
 
 function boundOfInput(input: unknown): number {
   const text = typeof input === "string" ? input : JSON.stringify(input);

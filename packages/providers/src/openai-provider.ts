@@ -1,6 +1,7 @@
 import {
   ConfigError,
   FailureCode,
+  functionSchema,
   parseOptions,
   type AskableSchema,
   type Provider,
@@ -34,22 +35,20 @@ export interface OpenaiProviderOptions<In> {
   readonly tokens?: (text: string) => number;
 }
 
-const fn = z.custom<object>((value) => typeof value === "function", { error: "a function" });
-
 /** What a header can carry; anything else would fail on each call. */
 const apiKeySchema = z.string().regex(/^[\x21-\x7e]+$/, { error: "an API key" });
 const baseUrlSchema = z.url({ protocol: /^https?$/, error: "an http or https URL" });
 
 const optionsSchema = z.strictObject({
   model: z.string().min(1).max(128),
-  prompt: fn,
+  prompt: functionSchema,
   apiKey: apiKeySchema.optional(),
   baseUrl: baseUrlSchema.optional(),
   name: z
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,63}$/, { error: "lower-case letters, digits, _ and -" })
     .default("openai"),
-  tokens: fn.optional(),
+  tokens: functionSchema.optional(),
 });
 
 /**
