@@ -21,18 +21,18 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
   let kills = 0;
 
   router.get("/state", (_req, res) => {
-    const { shut, percent, breaker, flagProblems, providerNotReady } = guard.describe();
+    const { shut, percent, flagProblems, providers } = guard.describe();
     res.json({
       gateway: isAuthoritative(flags.readSwitches().switches),
       shut: shut?.reason ?? null,
       percent,
-      breaker,
+      breaker: providers[0]?.breaker,
       upstream,
       problems: [
         ...flagProblems.map(
           ({ variable, readAs }) => `${variable} is malformed, read as ${readAs}`,
         ),
-        ...(providerNotReady === undefined ? [] : [providerNotReady]),
+        ...providers.flatMap(({ notReady }) => (notReady === undefined ? [] : [notReady])),
       ],
       outcomes: outcomes.counts(),
       inFlight: guard.inFlight,

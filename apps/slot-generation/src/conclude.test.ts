@@ -3,7 +3,15 @@ import { describe, expect, test } from "vitest";
 import { conclude } from "./conclude.ts";
 import { parseOutLine, type SlotsOutcome } from "./out-line.ts";
 
-const record: OutcomeRecord = { fallbackUsed: false, latencyMs: 1, attempts: [], measures: {} };
+const record: OutcomeRecord = {
+  requestId: "r",
+  fallbackUsed: false,
+  latencyMs: 1,
+  attempts: [],
+  skipped: [],
+  tools: [],
+  measures: {},
+};
 const decision = {
   id: "d",
   feature: "slotgen_ai",

@@ -38,6 +38,8 @@ async function journaled(onCall: (call: FakeCall<Job>) => void, mode = "a+") {
 const callFor = (job: string, more: Partial<ProviderCall<Job>> = {}): ProviderCall<Job> => ({
   input: { id: job, prompt: "Fractions", slots: 4, minutes: 40, metadata: {} },
   schema: {},
+  tools: [],
+  steps: [],
   maxOutputTokens: 50,
   reserved: { inputTokens: 100, outputTokens: 50, costNanoUsd: 6000 },
   signal: new AbortController().signal,

@@ -116,13 +116,13 @@ async function runOn(parts: {
       const { calls } = account.use;
       note(`going on: ${tally.finished} jobs finished earlier, ${calls} calls charged`);
     }
-    const { shut, providerNotReady } = guard.describe();
+    const { shut, providers } = guard.describe();
     await journal.write({
       type: "start",
       v: 1,
       jobs: batch.fingerprint,
       caps: options.caps,
-      open: shut === undefined && providerNotReady === undefined,
+      open: shut === undefined && providers.some(({ notReady }) => notReady === undefined),
     });
     guard.budget.restore(batchRun, account.use);
     await runBatch({

@@ -1,7 +1,13 @@
 export { toAskableSchema, type AskableSchema } from "./askable-schema.ts";
 export { ConfigError, describeValue, oneLine, parseOptions } from "./config-error.ts";
 export type { Decision } from "./decision.ts";
-export { defineContract, type Contract, type Member } from "./define-contract.ts";
+export {
+  defineContract,
+  toTextValue,
+  type Contract,
+  type Member,
+  type TextRules,
+} from "./define-contract.ts";
 export { FailureCode, failureCodes, type Failure } from "./failure.ts";
 export type { FeatureFlags, FlagProblem } from "./feature-flags.ts";
 export { functionSchema } from "./function-schema.ts";
@@ -27,8 +33,13 @@ export {
   type MeasuresReport,
   type MeasuresSchema,
 } from "./measures.ts";
-export type { AttemptRecord, Outcome, OutcomeRecord } from "./outcome.ts";
-export type { AdmissionLease, AdmissionReply, AdmissionStore } from "./ports/admission-store.ts";
+export type { AttemptRecord, Outcome, OutcomeRecord, ToolRecord } from "./outcome.ts";
+export type {
+  AdmissionLease,
+  AdmissionReply,
+  AdmissionStore,
+  ToolRateReply,
+} from "./ports/admission-store.ts";
 export type { Breaker, BreakerPermit, BreakerState } from "./ports/breaker.ts";
 export type {
   BudgetAsk,
@@ -44,10 +55,14 @@ export type { Confirmation, FlagSource } from "./ports/flag-source.ts";
 export type { NewId } from "./ports/ids.ts";
 export type {
   Provider,
+  ProviderAsk,
   ProviderCall,
+  ProviderEvent,
+  ProviderFailure,
   ProviderNotReady,
   ProviderReply,
 } from "./ports/provider.ts";
+export type { RouteSource } from "./ports/route-source.ts";
 export {
   costNanoUsd,
   priceSchema,
@@ -55,8 +70,20 @@ export {
   type Price,
   type PriceTable,
 } from "./price.ts";
+export {
+  maxAttemptMs,
+  providerConfigSchema,
+  routeStrategies,
+  skipReasons,
+  type ProviderConfig,
+  type RouteCandidate,
+  type RouteStrategy,
+  type SkippedCandidate,
+  type SkipReason,
+} from "./provider-config.ts";
 export { Reason } from "./reason.ts";
 export type { Attributes, GuardRequest } from "./request.ts";
+export type { StreamEvent } from "./stream-event.ts";
 export { switchNames, type SwitchName, type Switches } from "./switches.ts";
 export {
   alertCodes,
@@ -74,4 +101,12 @@ export {
   type SluiceEvent,
 } from "./telemetry/events.ts";
 export { attributeNames, genAi, measureMetricPrefix, metricNames } from "./telemetry/names.ts";
+export {
+  toolFailures,
+  type ToolCall,
+  type ToolFailure,
+  type ToolResult,
+  type ToolSpec,
+  type ToolStep,
+} from "./tool.ts";
 export type { Usage } from "./usage.ts";

@@ -12,6 +12,10 @@ export interface GuardRequest {
   readonly attributes?: Attributes | undefined;
   /** The batch or job run that shares caps; without it the request is its own run. */
   readonly run?: string | undefined;
+  /** The application's own id of the request, for records: letters, digits, `_` and `-`, at most 64. */
+  readonly requestId?: string | undefined;
+  /** The provider asked for; obeyed only by a route with the strategy `requested`. */
+  readonly provider?: string | undefined;
   /** Aborted when the caller goes away. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -322,7 +322,7 @@ describe("circuitBreaker()", () => {
     const guard = sampleGuard();
     const app = appOf(circuitBreaker(guard, options()), broken);
     expect([await from(app), await from(app)]).toEqual(["broken", "broken"]);
-    await vi.waitFor(() => expect(guard.describe().breaker).toBe("open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), { interval: 1 });
     expect(await from(app)).toBe("legacy");
     expect(await guard.run(job, run("run-1"))).toMatchObject({ reason: "CIRCUIT_OPEN" });
   });
@@ -336,7 +336,7 @@ describe("circuitBreaker()", () => {
     expect(await from(app)).toBe("model");
     await guard.run(job, run("a"));
     await guard.run(job, run("b"));
-    expect(guard.describe().breaker).toBe("open");
+    expect(guard.describe().providers[0]?.breaker).toBe("open");
     expect(await from(app)).toBe("legacy");
   });
 
@@ -344,7 +344,7 @@ describe("circuitBreaker()", () => {
     const guard = sampleGuard();
     const app = appOf(circuitBreaker(guard, options()), wrong);
     for (let i = 0; i < 5; i += 1) expect(await from(app)).toBe("wrong");
-    expect(guard.describe().breaker).toBe("closed");
+    expect(guard.describe().providers[0]?.breaker).toBe("closed");
   });
 
   it("counts nothing for a client that goes away", async () => {
@@ -372,7 +372,7 @@ describe("circuitBreaker()", () => {
       sent.destroy();
       await vi.waitFor(() => expect(closed.count).toBe(i), { interval: 1 });
     }
-    expect(guard.describe().breaker).toBe("closed");
+    expect(guard.describe().providers[0]?.breaker).toBe("closed");
   });
 
   it("lets one probe through when half-open, and closes when it is good", async () => {
@@ -380,9 +380,9 @@ describe("circuitBreaker()", () => {
     const bad = appOf(circuitBreaker(guard, options()), broken);
     await from(bad);
     await from(bad);
-    await vi.waitFor(() => expect(guard.describe().breaker).toBe("half_open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), { interval: 1 });
     expect(await from(appOf(circuitBreaker(guard, options()), handler))).toBe("model");
-    await vi.waitFor(() => expect(guard.describe().breaker).toBe("closed"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("closed"), { interval: 1 });
   });
 });
 
@@ -418,7 +418,7 @@ describe("the five in a chain", () => {
     );
     await from(failing);
     await from(failing);
-    await vi.waitFor(() => expect(guard.describe().breaker).toBe("open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), { interval: 1 });
     const app = chain(guard, handler);
     for (let i = 0; i < 5; i += 1) expect(await from(app)).toBe("legacy");
     expect(guard.budget.use("run-1").calls).toBe(0);
@@ -432,11 +432,11 @@ describe("the five in a chain", () => {
     );
     await from(failing);
     await from(failing);
-    await vi.waitFor(() => expect(guard.describe().breaker).toBe("half_open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), { interval: 1 });
     // The other way round: the permit is taken before the budget says no.
     const app = appOf(circuitBreaker(guard, options()), budget(guard, options()), handler);
     expect(await from(app)).toBe("legacy");
-    expect(guard.describe().breaker).toBe("half_open");
+    expect(guard.describe().providers[0]?.breaker).toBe("half_open");
     // And the permit was given back: the next probe passes.
     expect(await from(appOf(circuitBreaker(guard, options()), handler))).toBe("model");
   });

@@ -131,7 +131,7 @@ async function expectRoom(setting: Setting, callsBefore: number): Promise<void> 
   setting.provider.last().reply(valueReply(sampleAnswer));
   expect(await answerOf(next)).toEqual({ status: 200, body: sampleAnswer });
   expect(setting.guard.inFlight).toBe(0);
-  expect(setting.guard.describe().breaker).toBe("closed");
+  expect(setting.guard.describe().providers[0]?.breaker).toBe("closed");
 }
 
 describe("I4 a client that goes away", () => {

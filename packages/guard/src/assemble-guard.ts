@@ -1,7 +1,6 @@
 import {
   measuresParser,
   type AdmissionStore,
-  type Breaker,
   type BudgetStore,
   type Clock,
   type Contract,
@@ -13,7 +12,9 @@ import {
   type NewId,
   type Provider,
 } from "@sluice/contract";
+import { compileForbidden } from "@sluice/policy";
 import type { z } from "zod";
+import { createHoldTaker } from "./attempt-holds.ts";
 import { composeChain, type Chain } from "./chain.ts";
 import { composeGates } from "./compose-gates.ts";
 import { createEvents, type Events } from "./events.ts";
@@ -21,27 +22,29 @@ import type { Executor } from "./execute.ts";
 import { composeChecks, type CheckGate } from "./gate-check.ts";
 import type { Gate } from "./gates/gate.ts";
 import { parseGuardOptions, type GuardOptions, type Value } from "./guard-options.ts";
-import { randomIds } from "./ids.ts";
+import { machineRandom, randomIds } from "./ids.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
-import { nameOf } from "./provider-name.ts";
-import { notReadyOf } from "./provider-readiness.ts";
+import { createReservations } from "./reservations.ts";
+import { createRetryAllowance } from "./retry-allowance.ts";
+import type { Route } from "./route.ts";
 import { createSafePath } from "./safe-path.ts";
 import { createSafety, type Safety } from "./safety.ts";
+import { createSwitchReader } from "./switch-reader.ts";
 import { memoryBudgets } from "./stores/memory-budgets.ts";
-import { opossumBreaker } from "./stores/opossum-breaker.ts";
 import { systemClock } from "./system-clock.ts";
 import { metricsSink } from "./telemetry/metrics-sink.ts";
 import { createTracing, loadOpenTelemetry } from "./telemetry/tracing.ts";
+import { createTools } from "./tools/run-tools.ts";
 import { createTripwire, type Tripwire } from "./tripwire.ts";
+import { wireRoute } from "./wire-route.ts";
 import type { Work } from "./work.ts";
 
 /** The parts of one guard, put together. */
 export interface Assembly<In, Ok, Failed, Stub> {
   readonly feature: string;
   readonly source: FlagSource;
-  readonly provider: Provider<In>;
+  readonly route: Route<In>;
   readonly budgets: BudgetStore;
-  readonly breaker: Breaker | undefined;
   readonly events: Events;
   readonly safety: Safety;
   readonly tripwire: Tripwire;
@@ -50,6 +53,7 @@ export interface Assembly<In, Ok, Failed, Stub> {
   readonly chain: Chain<In>;
   readonly check: CheckGate<In>;
   readonly executor: Executor<In, Ok, Failed, Stub>;
+  readonly bufferBytes: number;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly onHoldThrow: (kind: Hold["kind"]) => void;
@@ -74,7 +78,6 @@ export function assembleGuard<
 ): Assembly<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {
   const settings = parseGuardOptions(options);
   // What is not plain data was checked above for its methods, and keeps the types it was given with.
-  const provider: Provider<In> = options.provider;
   const source: FlagSource = options.flags;
   const contract = options.contract as Contract<
     z.ZodType<z.output<Ok>>,
@@ -122,24 +125,44 @@ export function assembleGuard<
     leaseMs: admission?.leaseMs ?? Number.POSITIVE_INFINITY,
     onAbandoned: giveUp,
   });
-  const breaker =
-    settings.gates["circuit-breaker"].mode === "off"
-      ? undefined
-      : opossumBreaker({ ...settings.breaker, clock });
-  breaker?.onStateChange((from, to) =>
-    events.alert({
-      code: "BREAKER_STATE",
-      message: `the circuit breaker of ${nameOf(provider)} went from ${from} to ${to}`,
-    }),
-  );
-  const notReady = notReadyOf(provider);
-  if (notReady !== undefined) {
-    events.alert({
-      code: "PROVIDER_NOT_READY",
-      message: `${nameOf(provider)} can't be called, the safe path serves: set ${notReady.variable} to ${notReady.expected}`,
-      variable: notReady.variable,
+  const switches = createSwitchReader(source, onSourceThrow);
+  const route = wireRoute<In>({
+    settings,
+    providers: options.route?.providers ?? [options.provider as Provider<In>],
+    candidates: options.route?.candidates,
+    failover: () => settings.route?.failover ?? switches().FF_PROVIDER_FAILOVER_ENABLED,
+    clock,
+    events,
+  });
+  const { budget } = settings;
+  const reservations =
+    budget &&
+    createReservations<In>({
+      caps: {
+        calls: budget.callsPerRun,
+        tokens: budget.tokensPerRun,
+        costNanoUsd: budget.costNanoUsdPerRun,
+      },
+      maxOutputTokens: budget.maxOutputTokens,
+      minOutputTokens: budget.minOutputTokens,
+      store: budgets,
+      ...settings.gates.budget,
     });
-  }
+  const { enforce: enforceQueue, ...queue } = settings.toolQueue;
+  const tools =
+    options.tools &&
+    createTools({
+      where: "createGuard.tools",
+      tools: options.tools,
+      queue,
+      maxSteps: settings.maxToolSteps,
+      admission,
+      rate: settings.gates.admission,
+      enforceQueue: () => enforceQueue ?? switches().FF_TOOL_QUEUE_ENFORCE,
+      clock,
+      newId,
+      onThrow,
+    });
 
   const gates = composeGates({
     settings,
@@ -147,36 +170,51 @@ export function assembleGuard<
     tripwire,
     optIn: options.optIn,
     allowlist: options.allowlist,
-    budgets,
-    provider,
+    reservations,
     askable: contract.askable,
-    breaker,
+    tools: tools?.specs ?? [],
+    route,
     admission,
     clock,
   });
-  const onThrow = (what: string): void =>
+  function onThrow(what: string): void {
     events.alertOnce(`threw:${what}`, {
       code: "DEPENDENCY_THREW",
       message: `${what} threw; the request went on without it as configured`,
     });
+  }
+  function onSourceThrow(): void {
+    onThrow("the flag source");
+  }
   const onGateThrow = (gate: GateName): void => onThrow(`the gate ${gate}`);
   const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}`);
 
   const executor: Executor<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> = {
-    attempt: {
-      provider,
-      timeoutMs: settings.timeoutMs,
-      clock,
-      tracing: createTracing(feature, openTelemetry),
-    },
     contract,
+    forbidden: compileForbidden(contract.text?.forbidden ?? []),
     safePath,
     onFailure: settings.onFailure,
     safety,
     tripwire,
     inFlight,
+    holdTaker: createHoldTaker<In>({
+      reservations,
+      breakerMode: settings.gates["circuit-breaker"].mode,
+    }),
+    retries: createRetryAllowance(settings.retry.budgetRatio),
+    retryRules: settings.retry,
+    clocks: {
+      firstContentMs: settings.firstContentTimeoutMs,
+      chunkMs: settings.chunkTimeoutMs,
+      readerMs: settings.stream.stallMs,
+    },
+    totalMs: settings.totalTimeoutMs,
+    tools,
+    hasTools: tools !== undefined,
     maxOutputTokens: settings.budget?.maxOutputTokens,
-    price: provider.model === undefined ? undefined : settings.prices?.[provider.model],
+    clock,
+    tracing: createTracing(feature, openTelemetry),
+    random: options.random ?? machineRandom,
     measures: settings.measures && {
       names: Object.keys(settings.measures.shape),
       parse: measuresParser(settings.measures),
@@ -189,17 +227,17 @@ export function assembleGuard<
   return {
     feature,
     source,
-    provider,
+    route,
     budgets,
-    breaker,
     events,
     safety,
     tripwire,
     inFlight,
     gates,
     chain: composeChain(gates, onGateThrow),
-    check: composeChecks(gates, safety, onGateThrow, onHoldThrow),
+    check: composeChecks(gates, safety, route, onGateThrow, onHoldThrow),
     executor,
+    bufferBytes: settings.stream.bufferBytes,
     clock,
     newId,
     onHoldThrow,

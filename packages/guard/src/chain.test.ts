@@ -5,8 +5,17 @@ import { describe, expect, it } from "vitest";
 import { composeChain, type ChainResult } from "./chain.ts";
 import { createEvents } from "./events.ts";
 import type { Gate, GateContext } from "./gates/gate.ts";
+import { alwaysWell } from "./health.ts";
 import { newContext } from "./new-context.ts";
+import type { Route } from "./route.ts";
 import { createSafety } from "./safety.ts";
+
+const noRoute: Route<unknown> = {
+  providers: [],
+  healthOf: () => alwaysWell,
+  candidates: () => [],
+  plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
+};
 
 function contextOf(): GateContext<unknown> {
   const clock = new FakeClock();
@@ -19,7 +28,7 @@ function contextOf(): GateContext<unknown> {
     clock,
     events,
   });
-  return newContext(safety, {}, { subject: "alice" });
+  return newContext(safety, noRoute, {}, { subject: "alice" });
 }
 
 type Answer = Verdict | Promise<Verdict> | "throws";

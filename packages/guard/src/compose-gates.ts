@@ -1,12 +1,4 @@
-import type {
-  AdmissionStore,
-  AskableSchema,
-  Breaker,
-  BudgetStore,
-  Clock,
-  FlagSource,
-  Provider,
-} from "@sluice/contract";
+import type { AdmissionStore, AskableSchema, Clock, FlagSource, ToolSpec } from "@sluice/contract";
 import type { AllowlistRule } from "@sluice/policy";
 import { admissionGate } from "./gates/admission.ts";
 import { allowlistGate } from "./gates/allowlist.ts";
@@ -18,6 +10,9 @@ import { killSwitchGate } from "./gates/kill-switch.ts";
 import { optInGate } from "./gates/opt-in.ts";
 import { rolloutGate } from "./gates/rollout.ts";
 import type { GuardSettings } from "./guard-options.ts";
+import { nameOf } from "./provider-name.ts";
+import type { Reservations } from "./reservations.ts";
+import type { Route } from "./route.ts";
 import type { Tripwire } from "./tripwire.ts";
 
 /** The gates that are configured, in the order in which a request passes them. */
@@ -27,15 +22,16 @@ export function composeGates<In>(parts: {
   readonly tripwire: Tripwire;
   readonly optIn: ((input: In) => boolean) | undefined;
   readonly allowlist: readonly AllowlistRule[] | undefined;
-  readonly budgets: BudgetStore;
-  readonly provider: Provider<In>;
-  readonly askable: AskableSchema;
-  readonly breaker: Breaker | undefined;
+  /** Undefined without a budget. */
+  readonly reservations: Reservations<In> | undefined;
+  readonly askable: AskableSchema | undefined;
+  readonly tools: readonly ToolSpec[];
+  readonly route: Route<In>;
   readonly admission: AdmissionStore | undefined;
   readonly clock: Clock;
 }): readonly Gate<In>[] {
-  const { settings, provider, admission } = parts;
-  const { gates: set, budget, maxStalenessMs } = settings;
+  const { settings, admission, reservations, askable, tools } = parts;
+  const { gates: set, maxStalenessMs } = settings;
   const chain: Gate<In>[] = [
     featureFlagGate(`flags from ${parts.source.name}, at most ${maxStalenessMs} ms old`),
     killSwitchGate(parts.tripwire),
@@ -45,24 +41,23 @@ export function composeGates<In>(parts: {
     allowlistGate(parts.allowlist, settings.allowlistMode, set.allowlist),
     rolloutGate(set.rollout),
   );
-  if (budget !== undefined) {
-    const caps = {
-      calls: budget.callsPerRun,
-      tokens: budget.tokensPerRun,
-      costNanoUsd: budget.costNanoUsdPerRun,
-    };
-    const price = provider.model === undefined ? undefined : settings.prices?.[provider.model];
-    const { maxOutputTokens, minOutputTokens } = budget;
+  if (reservations !== undefined) {
     chain.push(
-      budgetGate(
-        { caps, maxOutputTokens, minOutputTokens, store: parts.budgets, price },
-        provider,
-        parts.askable,
-        set.budget,
-      ),
+      budgetGate(reservations, (context) => ({
+        input: context.input,
+        schema: askable,
+        tools,
+        steps: [],
+        promptTemplateVersion: context.plan().candidates[0]?.config.promptTemplateVersion,
+      })),
     );
   }
-  chain.push(circuitBreakerGate(parts.breaker, provider, set["circuit-breaker"]));
+  chain.push(
+    circuitBreakerGate(
+      `of ${parts.route.providers.map(nameOf).join(", ")}`,
+      set["circuit-breaker"],
+    ),
+  );
   if (admission !== undefined) chain.push(admissionGate(admission, set.admission, parts.clock));
   return chain;
 }

@@ -3,14 +3,16 @@ import type { z } from "zod";
 import { assembleGuard } from "./assemble-guard.ts";
 import type { ChainResult } from "./chain.ts";
 import { describeGuard, type GuardDescription } from "./describe.ts";
-import { decisionEvent, noopEvent, outcomeEvent } from "./event-builders.ts";
+import { decisionEvent, noopEvent, outcomeEvent, type Ended } from "./event-builders.ts";
 import { execute } from "./execute.ts";
 import type { CheckGate } from "./gate-check.ts";
 import type { GateContext } from "./gates/gate.ts";
+import { handOver, type Barred, type HandedOver } from "./hand-over.ts";
 import type { GuardOptions, Value } from "./guard-options.ts";
 import { releaseHolds } from "./holds.ts";
 import { newContext } from "./new-context.ts";
 import { OpenDecision } from "./open-decision.ts";
+import { createStreamQueue, type GuardStream, type StreamQueue } from "./stream-queue.ts";
 import { Work } from "./work.ts";
 
 /** A feature behind its gates. */
@@ -29,6 +31,17 @@ export interface Guard<In, Ok, Failed, Stub> {
   execute(decision: Decision): Promise<Outcome<Ok, Failed, Stub>>;
   /** Decides, then executes. */
   run(input: In, request: GuardRequest): Promise<Outcome<Ok, Failed, Stub>>;
+  /**
+   * Decides, then executes, and lets the answer flow as it comes: under a contract of plain text piece by
+   * piece, else once it is whole and valid. Exactly one event is terminal, the last.
+   */
+  stream(input: In, request: GuardRequest): GuardStream<Ok, Failed, Stub>;
+  /**
+   * Lets the caller make the one call that a decision allows, within the guard's limits; says why not
+   * where nothing may be called. Synchronous. For those whose own machinery executes.
+   * @throws TypeError as {@link Guard.execute}
+   */
+  handOver(decision: Decision): HandedOver | Barred;
   /** Gives back what a decision holds that will not be executed. */
   giveUp(decision: Decision): void;
   /** One gate asked alone; what it took is for the caller to release. */
@@ -75,7 +88,7 @@ export function createGuard<
   options: GuardOptions<In, Ok, Failed, Stub, M, FailedValue, StubValue>,
 ): Guard<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {
   const assembly = assembleGuard(options);
-  const { feature, events, safety, tripwire, inFlight, breaker, budgets } = assembly;
+  const { feature, events, safety, tripwire, inFlight, route, budgets } = assembly;
   const { chain, clock, newId, onHoldThrow } = assembly;
   const stopListening = assembly.source.onChange(() => inFlight.check());
   const owner = Symbol(feature);
@@ -96,21 +109,40 @@ export function createGuard<
     input: In,
     request: GuardRequest,
   ): OpenDecision<In> | Promise<OpenDecision<In>> => {
-    const context = newContext(safety, input, request);
+    const context = newContext(safety, route, input, request);
     const result = chain(context);
     return result instanceof Promise
       ? result.then((late) => toDecision(context, late))
       : toDecision(context, result);
   };
 
-  const executeOpen = async (
-    decision: OpenDecision<In>,
-  ): Promise<Outcome<z.output<Ok>, z.output<Failed>, z.output<Stub>>> => {
+  const tell = (decision: Decision, ended: Ended): void => {
+    if (events.wanted && !decision.closed) events.emit((atMs) => outcomeEvent(ended, atMs));
+  };
+
+  const claim = (decision: OpenDecision<In>): Work<In> => {
     const work = OpenDecision.workOf(decision);
     if (!work.begin()) throw new TypeError("sluice: the decision was executed or given up already");
-    const outcome = await execute(assembly.executor, decision, work);
-    if (events.wanted && !decision.closed) events.emit((atMs) => outcomeEvent(outcome, atMs));
-    return outcome;
+    return work;
+  };
+
+  const executeOpen = async (
+    decision: OpenDecision<In>,
+    queue?: StreamQueue<z.output<Ok>, z.output<Failed>, z.output<Stub>>,
+  ): Promise<Outcome<z.output<Ok>, z.output<Failed>, z.output<Stub>>> => {
+    const work = claim(decision);
+    return execute(assembly.executor, decision, work, (outcome) => tell(decision, outcome), queue);
+  };
+
+  const executeInto = async (
+    queue: StreamQueue<z.output<Ok>, z.output<Failed>, z.output<Stub>>,
+    deciding: OpenDecision<In> | Promise<OpenDecision<In>>,
+  ): Promise<void> => {
+    try {
+      await executeOpen(deciding instanceof Promise ? await deciding : deciding, queue);
+    } catch (error) {
+      queue.fail(error);
+    }
   };
 
   const mine = (decision: Decision): OpenDecision<In> => {
@@ -127,6 +159,20 @@ export function createGuard<
     run: async (input, request) => {
       const decision = decide(input, request);
       return executeOpen(decision instanceof Promise ? await decision : decision);
+    },
+    stream(input, request) {
+      const deciding = decide(input, request);
+      const queue = createStreamQueue<z.output<Ok>, z.output<Failed>, z.output<Stub>>(
+        assembly.bufferBytes,
+      );
+      // Detached: the accounting is finished whether or not anybody reads.
+      void executeInto(queue, deciding);
+      return queue.stream;
+    },
+    handOver(decision) {
+      const open = mine(decision);
+      const work = claim(open);
+      return handOver(assembly.executor, open, work, (ended) => tell(open, ended));
     },
     giveUp(decision) {
       const work = OpenDecision.workOf(mine(decision));
@@ -153,7 +199,7 @@ export function createGuard<
     close() {
       stopListening();
       inFlight.close();
-      breaker?.close();
+      for (const provider of route.providers) route.healthOf(provider).close();
       events.flush();
     },
   };

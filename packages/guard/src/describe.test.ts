@@ -114,10 +114,13 @@ describe("describe() of a guard", () => {
       breaker: { minCalls: 1 },
       sinks: [() => 0],
     });
-    expect(guard.describe()).toMatchObject({ breaker: "closed", percent: 100 });
+    expect(guard.describe()).toMatchObject({
+      providers: [{ breaker: "closed" }],
+      percent: 100,
+    });
     expect(guard.describe()).not.toHaveProperty("shut");
     await guard.run({ prompt: "p" }, { subject: "alice" });
-    expect(guard.describe().breaker).toBe("open");
+    expect(guard.describe().providers[0]?.breaker).toBe("open");
     flags.set({ percent: 0 });
     expect(guard.describe()).toMatchObject({ percent: 0, shut: { reason: "NOT_IN_ROLLOUT" } });
     clock.advance(6000);
@@ -153,7 +156,7 @@ describe("describe() of a guard", () => {
       sinks: [() => 0],
     });
     throws = true;
-    expect(guard.describe().provider).toBe("fake");
+    expect(guard.describe().providers).toMatchObject([{ provider: "fake" }]);
     expect(String(guard.describe())).not.toContain("sentinel");
     guard.close();
   });

@@ -1,16 +1,11 @@
-import type {
-  Breaker,
-  FlagProblem,
-  GateMode,
-  GateName,
-  OnIndeterminate,
-  Provider,
-} from "@sluice/contract";
+import type { Breaker, FlagProblem, GateMode, GateName, OnIndeterminate } from "@sluice/contract";
 import type { Shut } from "@sluice/policy";
 import type { Events } from "./events.ts";
+import type { Candidate } from "./candidate.ts";
 import type { Gate } from "./gates/gate.ts";
-import { nameOf } from "./provider-name.ts";
+import { given } from "./given.ts";
 import { notReadyOf } from "./provider-readiness.ts";
+import type { Route } from "./route.ts";
 import type { Safety } from "./safety.ts";
 
 /** A guard as people and programs read it. */
@@ -20,10 +15,8 @@ export interface GuardDescription {
   readonly shut?: Shut;
   readonly percent: number;
   readonly flagProblems: readonly FlagProblem[];
-  readonly provider: string;
-  /** What to set before the provider can be called. */
-  readonly providerNotReady?: string;
-  readonly breaker?: Breaker["state"];
+  /** Who may be called, in the order of the configuration. */
+  readonly providers: readonly ProviderDescription[];
   readonly chain: readonly {
     readonly gate: GateName;
     readonly mode: GateMode;
@@ -34,28 +27,32 @@ export interface GuardDescription {
   toString(): string;
 }
 
+export interface ProviderDescription {
+  readonly provider: string;
+  readonly model?: string;
+  /** What to set before it can be called. */
+  readonly notReady?: string;
+  readonly breaker?: Breaker["state"];
+  /** It asked to be left alone for so long. */
+  readonly coolingMs?: number;
+}
+
 export function describeGuard<In>(parts: {
   readonly feature: string;
   readonly gates: readonly Gate<In>[];
   readonly safety: Safety;
-  readonly provider: Provider<In>;
-  readonly breaker: Breaker | undefined;
+  readonly route: Route<In>;
   readonly events: Events;
 }): GuardDescription {
-  const { feature, gates, safety, provider, breaker, events } = parts;
+  const { feature, gates, safety, route, events } = parts;
   const { flags } = safety.current();
   const shut = safety.shut();
-  const notReady = notReadyOf(provider);
   const description = {
     feature,
     ...(shut === undefined ? {} : { shut }),
     percent: flags.percent,
     flagProblems: flags.problems,
-    provider: nameOf(provider),
-    ...(notReady === undefined
-      ? {}
-      : { providerNotReady: `set ${notReady.variable} to ${notReady.expected}` }),
-    ...(breaker === undefined ? {} : { breaker: breaker.state }),
+    providers: route.candidates().map(describeCandidate),
     chain: gates.map(({ name, mode, onIndeterminate, detail }) => ({
       gate: name,
       mode,
@@ -73,6 +70,27 @@ export function describeGuard<In>(parts: {
   );
 }
 
+function describeCandidate<In>({ provider, model, health }: Candidate<In>): ProviderDescription {
+  const missing = notReadyOf(provider);
+  const coolingMs = Math.ceil(health.coolingMs());
+  return {
+    provider: provider.name,
+    ...given("model", model),
+    ...given("notReady", missing && `set ${missing.variable} to ${missing.expected}`),
+    ...given("breaker", health.state),
+    ...given("coolingMs", coolingMs > 0 ? coolingMs : undefined),
+  };
+}
+
+function printProvider(description: ProviderDescription): string[] {
+  const { provider, model, notReady, breaker, coolingMs } = description;
+  const parts = [`  provider ${model === undefined ? provider : `${provider} ${model}`}`];
+  if (breaker !== undefined) parts.push(`circuit ${breaker}`);
+  if (coolingMs !== undefined) parts.push(`left alone for ${coolingMs} ms`);
+  const line = parts.join(", ");
+  return notReady === undefined ? [line] : [line, `  provider not ready: ${notReady}`];
+}
+
 function print(description: Omit<GuardDescription, "toString">): string {
   const { shut } = description;
   return [
@@ -85,9 +103,6 @@ function print(description: Omit<GuardDescription, "toString">): string {
       (step, index) =>
         `  ${index + 1} ${step.gate} (${step.mode}, ${step.onIndeterminate} when it can't tell): ${step.detail}`,
     ),
-    `  provider ${description.provider}${description.breaker === undefined ? "" : `, circuit ${description.breaker}`}`,
-    ...(description.providerNotReady === undefined
-      ? []
-      : [`  provider not ready: ${description.providerNotReady}`]),
+    ...description.providers.flatMap(printProvider),
   ].join("\n");
 }

@@ -268,9 +268,9 @@ describe("real usage", () => {
 async function circuitAfter(reply: ProviderReply): Promise<string | undefined> {
   const { guard } = openGuard({ breaker: { minCalls: 1 } }, answering(reply));
   await guard.run(job, request);
-  const { breaker } = guard.describe();
+  const { providers } = guard.describe();
   guard.close();
-  return breaker;
+  return providers[0]?.breaker;
 }
 
 describe("what the circuit breaker learns", () => {

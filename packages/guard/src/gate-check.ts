@@ -3,6 +3,7 @@ import { composeChain, type ChainResult } from "./chain.ts";
 import type { Gate } from "./gates/gate.ts";
 import { releaseHolds } from "./holds.ts";
 import { newContext } from "./new-context.ts";
+import type { Route } from "./route.ts";
 import type { Safety } from "./safety.ts";
 
 /** What one gate alone says of a request, its mode and `onIndeterminate` applied. */
@@ -25,6 +26,7 @@ export type CheckGate<In> = (
 export function composeChecks<In>(
   gates: readonly Gate<In>[],
   safety: Safety,
+  route: Route<In>,
   onGateThrow: (gate: GateName) => void,
   onHoldThrow: (kind: Hold["kind"]) => void,
 ): CheckGate<In> {
@@ -33,7 +35,7 @@ export function composeChecks<In>(
     const chain = chains.get(name);
     // A gate that is not configured has no opinion.
     if (chain === undefined) return { effect: "allow", release: () => undefined };
-    const context = newContext(safety, input, request);
+    const context = newContext(safety, route, input, request);
     const toCheck = (result: ChainResult): GateCheck => ({
       effect: result.effect,
       ...(result.reason === undefined ? {} : { reason: result.reason }),

@@ -39,7 +39,10 @@ const faults: readonly (readonly [object, string])[] = [
   ],
   [{ failed: undefined }, "createGuard.failed: got nothing, expected a function"],
   [{ stub: null }, "createGuard.stub: got null, expected a function"],
-  [{ provider: undefined }, "createGuard.provider: got nothing, expected a provider"],
+  [
+    { provider: undefined },
+    "createGuard.provider: got nothing, expected either a provider or a route",
+  ],
   [{ provider: { name: "p" } }, "createGuard.provider: got an object, expected a provider"],
   [
     { provider: { generate } },

@@ -6,8 +6,10 @@ import {
   functionSchema,
   gateModes,
   indeterminatePolicies,
+  maxAttemptMs,
   parseOptions,
   priceTableSchema,
+  routeStrategies,
   type AdmissionStore,
   type BudgetStore,
   type Clock,
@@ -23,6 +25,9 @@ import {
   type OnIndeterminate,
   type PriceTable,
   type Provider,
+  type ProviderConfig,
+  type RouteSource,
+  type RouteStrategy,
 } from "@sluice/contract";
 import type { AllowlistRule } from "@sluice/policy";
 import { z } from "zod";
@@ -30,6 +35,8 @@ import type { AllowlistMode } from "./gates/allowlist.ts";
 import type { StubContext } from "./safe-path.ts";
 import { breakerOptionsSchema, type BreakerOptions } from "./stores/opossum-breaker.ts";
 import { clockSchema } from "./system-clock.ts";
+import type { Tool } from "./tools/define-tools.ts";
+import { toolQueueOptionsSchema, type ToolQueueOptions } from "./tools/tool-queue-options.ts";
 import { assertTripwire, tripwireOptionsSchema, type TripwireOptions } from "./tripwire.ts";
 
 /** Caps of one run. At least one of the three; each call reserves its worst case before it starts. */
@@ -45,6 +52,42 @@ export interface BudgetOptions {
   readonly minOutputTokens?: number;
   /** Default: this process's memory. One store handed to two guards makes them share runs. */
   readonly store?: BudgetStore;
+}
+
+/** Several providers for one feature, and how one is chosen. */
+export interface RouteOptions<In> {
+  /** The upstreams that candidates name. */
+  readonly providers: readonly Provider<In>[];
+  /** Who may be called, with which settings; a source is read live. */
+  readonly candidates: readonly ProviderConfig[] | RouteSource;
+  /** Candidates of other environments are left aside. Default `prod`. */
+  readonly environment?: string;
+  /** Default `default`. */
+  readonly strategy?: RouteStrategy;
+  /** Whether another candidate may stand in. Default: the switch `FF_PROVIDER_FAILOVER_ENABLED`, read live. */
+  readonly failover?: boolean;
+}
+
+/** When a failed attempt is made again at the same candidate. */
+export interface RetryOptions {
+  /** Further attempts at one candidate, where it sets none itself. Default 1. */
+  readonly maxRetries?: number;
+  /** The first wait is drawn from 0 to this; each further one from twice as much. Default 200. */
+  readonly baseMs?: number;
+  /** Default 5,000. */
+  readonly maxBackoffMs?: number;
+  /** An upstream that asks to wait longer is not waited for. Default 5,000. */
+  readonly maxRetryAfterMs?: number;
+  /** Retries never exceed this share of recent calls. Default 0.2. */
+  readonly budgetRatio?: number;
+}
+
+/** How much a stream may hold for a reader that is slow, and for how long. */
+export interface StreamOptions {
+  /** UTF-8 bytes of text; beyond it the upstream is not read. Default 65,536. */
+  readonly bufferBytes?: number;
+  /** A reader that takes nothing for so long, with the buffer full, is cut off. Default 30,000. */
+  readonly stallMs?: number;
 }
 
 /** What a function of the application may return for a schema; it is parsed, never written to. */
@@ -76,7 +119,9 @@ export interface GuardOptions<
   readonly failed: (failure: Failure) => FailedValue;
   /** The safe path. Its value is parsed on each call. */
   readonly stub: (input: In, context: StubContext<M>) => StubValue | Promise<StubValue>;
-  readonly provider: Provider<In>;
+  /** The one provider; or a `route` over several. */
+  readonly provider?: Provider<In>;
+  readonly route?: RouteOptions<In>;
   readonly flags: FlagSource;
   /** What a failed request gets: the FAILED value, or the safe path's answer. There is no default. */
   readonly onFailure: "failed" | "stub";
@@ -104,6 +149,22 @@ export interface GuardOptions<
   >;
   /** Time limit of one attempt, the answer's body included. Default 30,000. */
   readonly timeoutMs?: number;
+  /** Of a stream: from the call to its first content. Default 20,000. */
+  readonly firstContentTimeoutMs?: number;
+  /** Of a stream: between two signs of life after the first content. Default 10,000. */
+  readonly chunkTimeoutMs?: number;
+  /** Of the whole request: all attempts, waits and tools. Default 60,000. */
+  readonly totalTimeoutMs?: number;
+  readonly retry?: RetryOptions;
+  readonly stream?: StreamOptions;
+  /** What the model may call between its turns, by name. */
+  readonly tools?: Readonly<Record<string, Tool>>;
+  /** Turns that may call tools. Default 5. */
+  readonly maxToolSteps?: number;
+  readonly toolQueue?: ToolQueueOptions & {
+    /** Default: the switch `FF_TOOL_QUEUE_ENFORCE`, read live. */
+    readonly enforce?: boolean;
+  };
   /** Flags that were not confirmed for so long close the feature. Default 5,000. */
   readonly maxStalenessMs?: number;
   /** Receive every event, each isolated. Without any, alerts become process warnings. */
@@ -112,6 +173,8 @@ export interface GuardOptions<
   readonly openTelemetry?: boolean;
   readonly clock?: Clock;
   readonly newId?: NewId;
+  /** From 0 to 1, for the jitter of retries. */
+  readonly random?: () => number;
 }
 
 const having = (what: string, ...methods: readonly string[]) =>
@@ -131,6 +194,7 @@ const setting = z
   .prefault({});
 
 const cap = z.int().min(0).optional();
+const limitMs = z.int().min(1).max(maxAttemptMs);
 
 const ruleValue = z.union([z.string(), z.number(), z.boolean()]);
 const rule = z.union([
@@ -151,7 +215,16 @@ export const guardOptionsSchema = z.strictObject({
   ),
   failed: functionSchema,
   stub: functionSchema,
-  provider: having("a provider", "generate"),
+  provider: having("a provider", "generate").optional(),
+  route: z
+    .strictObject({
+      providers: z.array(having("a provider", "generate")).min(1).max(64),
+      candidates: z.union([z.array(z.unknown()), having("a route source", "read")]),
+      environment: z.string().min(1).max(128).default("prod"),
+      strategy: z.enum(routeStrategies).default("default"),
+      failover: z.boolean().optional(),
+    })
+    .optional(),
   flags: having("a flag source", "read", "confirmedAt", "onChange"),
   onFailure: z.enum(["failed", "stub"]),
   measures: z
@@ -187,12 +260,38 @@ export const guardOptionsSchema = z.strictObject({
       admission: setting,
     })
     .prefault({}),
-  timeoutMs: z.int().min(1).max(600_000).default(30_000),
+  timeoutMs: limitMs.default(30_000),
+  firstContentTimeoutMs: limitMs.default(20_000),
+  chunkTimeoutMs: limitMs.default(10_000),
+  totalTimeoutMs: limitMs.default(60_000),
+  retry: z
+    .strictObject({
+      maxRetries: z.int().min(0).max(10).default(1),
+      baseMs: limitMs.default(200),
+      maxBackoffMs: limitMs.default(5_000),
+      maxRetryAfterMs: z.int().min(0).max(maxAttemptMs).default(5_000),
+      budgetRatio: z.number().min(0).max(1).default(0.2),
+    })
+    .prefault({}),
+  stream: z
+    .strictObject({
+      bufferBytes: z
+        .int()
+        .min(1)
+        .max(16 * 1024 * 1024)
+        .default(64 * 1024),
+      stallMs: limitMs.default(30_000),
+    })
+    .prefault({}),
+  tools: z.record(z.string(), z.unknown()).optional(),
+  maxToolSteps: z.int().min(1).max(100).default(5),
+  toolQueue: toolQueueOptionsSchema.extend({ enforce: z.boolean().optional() }).prefault({}),
   maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
   sinks: z.array(functionSchema).default([]),
   openTelemetry: z.boolean().default(true),
   clock: clockSchema.optional(),
   newId: functionSchema.optional(),
+  random: functionSchema.optional(),
 });
 
 /** Options with their defaults; what is not plain data keeps its own types from {@link GuardOptions}. */
@@ -209,29 +308,56 @@ export function parseGuardOptions(options: unknown): GuardSettings {
   if (settings.measures !== undefined) {
     assertMeasuresSchema(`${where}.measures`, settings.measures);
   }
-  assertProvider(settings);
+  assertProviders(settings);
   assertBudget(settings);
   assertTripwire(`${where}.tripwire`, settings.tripwire);
   return settings;
 }
 
+/** The upstreams, given as one or as a route's. */
+export function providersOf({ provider, route }: GuardSettings): readonly Provider<never>[] {
+  const given = route?.providers ?? (provider === undefined ? [] : [provider]);
+  return given as readonly Provider<never>[];
+}
+
 /** No control, format or line character: the names stand in events, headers and lines of logs. */
 const oneLine = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
 
-function assertProvider({ provider }: GuardSettings): void {
-  const { name, model } = provider as Provider<never>;
-  for (const [field, value] of Object.entries({ name, model })) {
-    if (field === "model" && value === undefined) continue;
-    if (typeof value === "string" && value.length <= 128 && oneLine.test(value)) continue;
+function assertProviders(settings: GuardSettings): void {
+  const { provider, route } = settings;
+  if ((provider === undefined) === (route === undefined)) {
     throw new ConfigError({
-      option: `createGuard.provider.${field}`,
-      got: describeValue(value),
-      expected: "1 to 128 characters on one line",
+      option: "createGuard.provider",
+      got: provider === undefined ? "nothing" : "a provider and a route",
+      expected: "either a provider or a route",
     });
+  }
+  const names = new Set<string>();
+  for (const [index, { name, model }] of providersOf(settings).entries()) {
+    const option =
+      route === undefined ? "createGuard.provider" : `createGuard.route.providers.${index}`;
+    for (const [field, value] of Object.entries({ name, model })) {
+      if (field === "model" && value === undefined) continue;
+      if (typeof value === "string" && value.length <= 128 && oneLine.test(value)) continue;
+      throw new ConfigError({
+        option: `${option}.${field}`,
+        got: describeValue(value),
+        expected: "1 to 128 characters on one line",
+      });
+    }
+    if (names.has(name)) {
+      throw new ConfigError({
+        option: `${option}.name`,
+        got: `${describeValue(name)} twice`,
+        expected: "a name of its own for each provider",
+      });
+    }
+    names.add(name);
   }
 }
 
-function assertBudget({ budget, prices, provider }: GuardSettings): void {
+function assertBudget(settings: GuardSettings): void {
+  const { budget, prices, route } = settings;
   if (budget === undefined) return;
   const { callsPerRun, tokensPerRun, costNanoUsdPerRun } = budget;
   if ([callsPerRun, tokensPerRun, costNanoUsdPerRun].every((value) => value === undefined)) {
@@ -241,21 +367,27 @@ function assertBudget({ budget, prices, provider }: GuardSettings): void {
       expected: "callsPerRun, tokensPerRun or costNanoUsdPerRun",
     });
   }
-  const { model } = provider as Provider<never>;
   const capsPrompt = tokensPerRun !== undefined || costNanoUsdPerRun !== undefined;
-  const { inputTokens }: { readonly inputTokens?: unknown } = provider;
-  if (capsPrompt && typeof inputTokens !== "function") {
-    throw new ConfigError({
-      option: "createGuard.provider",
-      got: "a provider without inputTokens",
-      expected: "one with it, because the budget caps tokens or cost and must count the prompt",
-    });
-  }
-  if (costNanoUsdPerRun !== undefined && (model === undefined || prices?.[model] === undefined)) {
-    throw new ConfigError({
-      option: "createGuard.prices",
-      got: `no price for the model ${describeValue(model)}`,
-      expected: "one, because budget.costNanoUsdPerRun is set",
-    });
+  for (const [index, provider] of providersOf(settings).entries()) {
+    const option =
+      route === undefined ? "createGuard.provider" : `createGuard.route.providers.${index}`;
+    const { inputTokens, model }: { readonly inputTokens?: unknown; readonly model?: unknown } =
+      provider;
+    if (capsPrompt && typeof inputTokens !== "function") {
+      throw new ConfigError({
+        option,
+        got: "a provider without inputTokens",
+        expected: "one with it, because the budget caps tokens or cost and must count the prompt",
+      });
+    }
+    // The models of a route are its candidates', which may change; one without a price is passed over.
+    if (route !== undefined || costNanoUsdPerRun === undefined) continue;
+    if (typeof model !== "string" || prices?.[model] === undefined) {
+      throw new ConfigError({
+        option: "createGuard.prices",
+        got: `no price for the model ${describeValue(model)}`,
+        expected: "one, because budget.costNanoUsdPerRun is set",
+      });
+    }
   }
 }

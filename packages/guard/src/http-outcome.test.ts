@@ -10,7 +10,15 @@ const base: Pick<Outcome<unknown, unknown, unknown>, "decision" | "record"> = {
     trail: [],
     closed: false,
   },
-  record: { fallbackUsed: false, latencyMs: 1, attempts: [], measures: {} },
+  record: {
+    requestId: "r",
+    fallbackUsed: false,
+    latencyMs: 1,
+    attempts: [],
+    skipped: [],
+    tools: [],
+    measures: {},
+  },
 };
 
 const json = { headers: {}, contentType: "application/json" };

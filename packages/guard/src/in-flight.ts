@@ -61,6 +61,7 @@ export function createInFlight<In>(options: {
     }
     check();
     const now = clock.monotonicMs();
+    for (const work of works) work.check(now);
     if (now - upkeptMs >= renewMs) upkeep(now);
   };
 

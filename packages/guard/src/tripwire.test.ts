@@ -30,6 +30,7 @@ function watched(tripwire: TripwireOptions) {
     flags: staticFlags({ sample_ai: { enabled: true } }),
     clock,
     tripwire,
+    retry: { maxRetries: 0 },
     sinks: [record.sink],
     gates: { "circuit-breaker": { mode: "off" } },
   });

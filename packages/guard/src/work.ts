@@ -3,13 +3,23 @@ import type { StopCause } from "./attempt-end.ts";
 import type { GateContext } from "./gates/gate.ts";
 import { releaseHolds } from "./holds.ts";
 
+/** What runs on a decision now. */
+export interface Runs {
+  stop(cause: StopCause): void;
+  /** Looks whether its time is up. */
+  check?(now: number): void;
+}
+
 /** What stands behind a decision: what it holds, and how to stop what runs on it. */
 export class Work<In> {
   readonly context: GateContext<In>;
   readonly decidedMs: number;
   readonly #onHoldThrow: (kind: Hold["kind"]) => void;
   #state: "open" | "executing" | "ended" = "open";
-  #stop: ((cause: StopCause) => void) | undefined;
+  #runs: Runs | undefined;
+  #clientGone = false;
+  /** What runs beside the attempts: tools, and what waits for a retry. */
+  readonly #stops = new Set<() => void>();
 
   constructor(
     context: GateContext<In>,
@@ -33,13 +43,31 @@ export class Work<In> {
     return true;
   }
 
-  /** How to stop the call that runs now; undefined when none does. */
-  onStop(stop: ((cause: StopCause) => void) | undefined): void {
-    this.#stop = stop;
+  /** The call that runs now; undefined when none does. */
+  runs(running: Runs | undefined): void {
+    this.#runs = running;
+  }
+
+  /** Calls when the work is stopped; the returned function takes it back. */
+  onStop(stop: () => void): () => void {
+    this.#stops.add(stop);
+    return () => void this.#stops.delete(stop);
+  }
+
+  /** The caller went away, or stopped reading. */
+  get clientGone(): boolean {
+    return this.#clientGone;
   }
 
   stop(cause: StopCause): void {
-    this.#stop?.(cause);
+    // Between two attempts nothing runs that could remember it.
+    if (cause.kind === "client") this.#clientGone = true;
+    this.#runs?.stop(cause);
+    for (const stop of this.#stops) stop();
+  }
+
+  check(now: number): void {
+    this.#runs?.check?.(now);
   }
 
   renew(): void {
@@ -52,11 +80,26 @@ export class Work<In> {
     }
   }
 
+  /** Hands over what the gates took for the first attempt; the lease stays until the end. */
+  takeAttemptHolds(): Hold[] {
+    const { holds } = this.context;
+    const taken = holds.filter((hold) => hold.kind !== "lease");
+    const left = holds.filter((hold) => hold.kind === "lease");
+    holds.splice(0, holds.length, ...left);
+    return taken;
+  }
+
+  /** Gives the holds of an attempt back. */
+  release(holds: Hold[], end: HoldEnd): void {
+    releaseHolds(holds, end, this.#onHoldThrow);
+  }
+
   /** Gives every hold back; only the first call counts. */
   end(end: HoldEnd): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
-    this.#stop = undefined;
+    this.#runs = undefined;
+    this.#stops.clear();
     releaseHolds(this.context.holds, end, this.#onHoldThrow);
   }
 }

@@ -1,6 +1,6 @@
 import { Reason, gateModes, type GateMode } from "@sluice/contract";
 import { describe, expect, it } from "vitest";
-import { admit, type AdmissionCounts, type AdmissionLimits } from "./admit.ts";
+import { admit, admitTool, type AdmissionCounts, type AdmissionLimits } from "./admit.ts";
 
 const nowMs = 100_000;
 const rate = { count: 1, perMs: 1000, burst: 1 };
@@ -131,5 +131,35 @@ describe("admission", () => {
       reason: Reason.MESSAGE_RATE,
       retryAfterMs: 30_000,
     });
+  });
+});
+
+describe("admission of a tool call", () => {
+  const full = nowMs + 500;
+  const free = nowMs - 500;
+
+  it("takes its share of the rate where there is room, in shadow as in force", () => {
+    for (const mode of ["shadow", "enforce"] as const) {
+      const { reply, tatMs } = admitTool(free, { ...rate, mode }, nowMs);
+      expect(reply).toEqual({ allowed: true });
+      expect(tatMs).toBe(nowMs + 1000);
+    }
+  });
+
+  it("I14 takes nothing where there is none: in force it refuses, in shadow it says so", () => {
+    expect(admitTool(full, { ...rate, mode: "enforce" }, nowMs)).toEqual({
+      reply: { allowed: false, reason: Reason.TOOL_RATE, retryAfterMs: 500 },
+      tatMs: full,
+    });
+    expect(admitTool(full, { ...rate, mode: "shadow" }, nowMs)).toEqual({
+      reply: { allowed: true, would: Reason.TOOL_RATE },
+      tatMs: full,
+    });
+  });
+
+  it("asks no rate that is off or is none", () => {
+    for (const given of [undefined, { ...rate, mode: "off" as const }]) {
+      expect(admitTool(full, given, nowMs)).toEqual({ reply: { allowed: true }, tatMs: full });
+    }
   });
 });

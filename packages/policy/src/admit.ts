@@ -1,4 +1,4 @@
-import { Reason, type GateMode } from "@sluice/contract";
+import { Reason, type GateMode, type ToolRateReply } from "@sluice/contract";
 import { gcra, type RateLimit } from "./gcra.ts";
 
 export interface InFlightLimit {
@@ -6,10 +6,15 @@ export interface InFlightLimit {
   readonly mode: GateMode;
 }
 
+/** A rate with its mode. */
+export interface RateDimension extends RateLimit {
+  readonly mode: GateMode;
+}
+
 export interface AdmissionLimits {
   readonly userInFlight: InFlightLimit | undefined;
   readonly globalInFlight: InFlightLimit | undefined;
-  readonly messageRate: (RateLimit & { readonly mode: GateMode }) | undefined;
+  readonly messageRate: RateDimension | undefined;
 }
 
 /** What is counted now. */
@@ -68,6 +73,29 @@ export function admit(
     takesGlobal: !globalFull,
     tatMs: refused === undefined ? tatMs : counts.tatMs,
   };
+}
+
+export interface ToolRateVerdict {
+  readonly reply: ToolRateReply;
+  /** The rate's state afterwards; unchanged when refused or when a shadow would have refused. */
+  readonly tatMs: number;
+}
+
+const allowed: ToolRateReply = { allowed: true };
+const wouldRefuse: ToolRateReply = { allowed: true, would: Reason.TOOL_RATE };
+
+/** Decides on one tool call, apart from the request that it runs for. */
+export function admitTool(
+  tatMs: number,
+  rate: RateDimension | undefined,
+  nowMs: number,
+): ToolRateVerdict {
+  if (rate === undefined || rate.mode === "off") return { reply: allowed, tatMs };
+  const verdict = gcra(tatMs, nowMs, rate);
+  if (verdict.allowed) return { reply: allowed, tatMs: verdict.tatMs };
+  if (rate.mode === "shadow") return { reply: wouldRefuse, tatMs };
+  const { retryAfterMs } = verdict;
+  return { reply: { allowed: false, reason: Reason.TOOL_RATE, retryAfterMs }, tatMs };
 }
 
 function isFull(dimension: InFlightLimit | undefined, count: number): boolean {

@@ -1,9 +1,15 @@
 import { FailureCode, type ProviderHealth } from "@sluice/contract";
 
-/** What a failure says about the provider, and how HTTP shows it. */
+/** What a failure says about the provider, what may be tried after it, and how HTTP shows it. */
 interface FailureRow {
   /** What a circuit breaker learns: the caller's own mistakes and limits are neutral. */
   readonly health: ProviderHealth;
+  /** The same candidate may be asked again: the next answer may be another. */
+  readonly retry: boolean;
+  /** Another candidate may stand in. A model's own word (a refusal, a wrong answer) is not shopped around. */
+  readonly failover: boolean;
+  /** How long the candidate is left alone when the upstream names no time itself; 0 is not at all. */
+  readonly coolDownMs: number;
   /** HTTP status under the failure policy `failed`. */
   readonly httpStatus: 502 | 504;
   /** The answer itself was not what the contract asks for. */
@@ -15,19 +21,31 @@ interface FailureRow {
 const row = (
   health: ProviderHealth,
   more: Partial<Omit<FailureRow, "health">> = {},
-): FailureRow => ({ health, httpStatus: 502, schemaFailure: false, error: true, ...more });
+): FailureRow => ({
+  health,
+  retry: false,
+  failover: false,
+  coolDownMs: 0,
+  httpStatus: 502,
+  schemaFailure: false,
+  error: true,
+  ...more,
+});
+
+/** The upstream, or the way to it, failed: the same call may succeed here or elsewhere. */
+const transient = { retry: true, failover: true } as const;
 
 export const failureTable: Readonly<Record<FailureCode, FailureRow>> = {
-  PROVIDER_TIMEOUT: row("failure", { httpStatus: 504 }),
-  PROVIDER_RATE_LIMITED: row("neutral"),
-  PROVIDER_QUOTA: row("neutral"),
-  PROVIDER_AUTH: row("neutral"),
-  PROVIDER_UNAVAILABLE: row("failure"),
-  PROVIDER_BAD_REQUEST: row("neutral"),
+  PROVIDER_TIMEOUT: row("failure", { ...transient, httpStatus: 504 }),
+  PROVIDER_RATE_LIMITED: row("neutral", { ...transient, coolDownMs: 1000 }),
+  PROVIDER_QUOTA: row("neutral", { failover: true, coolDownMs: 60_000 }),
+  PROVIDER_AUTH: row("neutral", { failover: true, coolDownMs: 10_000 }),
+  PROVIDER_UNAVAILABLE: row("failure", transient),
+  PROVIDER_BAD_REQUEST: row("neutral", { failover: true }),
   REFUSED: row("success"),
   CONTENT_FILTERED: row("success"),
-  STREAM_CUT: row("failure"),
-  STREAM_STALLED: row("failure", { httpStatus: 504 }),
+  STREAM_CUT: row("failure", transient),
+  STREAM_STALLED: row("failure", { ...transient, httpStatus: 504 }),
   OUTPUT_TRUNCATED: row("success"),
   OUTPUT_NOT_JSON: row("success", { schemaFailure: true }),
   OUTPUT_SCHEMA_INVALID: row("success", { schemaFailure: true }),

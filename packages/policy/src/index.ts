@@ -1,9 +1,12 @@
 export {
   admit,
+  admitTool,
   type AdmissionCounts,
   type AdmissionLimits,
   type AdmissionVerdict,
   type InFlightLimit,
+  type RateDimension,
+  type ToolRateVerdict,
 } from "./admit.ts";
 export {
   compileAllowlist,
@@ -14,6 +17,13 @@ export {
 export { bucketOf } from "./bucket.ts";
 export { add, giveBack, reserve, settle, unused, type Reserved } from "./budget-ledger.ts";
 export {
+  compileRoute,
+  orderCandidates,
+  type CompiledRoute,
+  type RouteOrder,
+} from "./choose-route.ts";
+export { afterFailure, afterSuccess, coolsForMs, notCooling, type CoolDown } from "./cool-down.ts";
+export {
   flagVariableNames,
   flagsOf,
   parseEnvFlags,
@@ -23,8 +33,21 @@ export {
   type Variables,
 } from "./env-flags.ts";
 export { failureOfStatus, failureTable } from "./failure-table.ts";
+export {
+  compileForbidden,
+  startScan,
+  type ForbiddenText,
+  type TextScan,
+} from "./forbidden-text.ts";
 export { gcra, type RateLimit, type RateVerdict } from "./gcra.ts";
 export { narrowest, narrowestSwitches } from "./narrowest.ts";
+export {
+  nextAttempt,
+  type AttemptFailed,
+  type NextAttempt,
+  type RetryRules,
+} from "./next-attempt.ts";
+export { earn, emptyRetryBudget, trySpend, type RetryBudget } from "./retry-budget.ts";
 export { flagAgeMs, shutBy, type LocalKills, type Shut } from "./shut.ts";
 export { isEligibleSubject } from "./subject.ts";
 export { tokenUpperBound } from "./token-bound.ts";
@@ -35,3 +58,4 @@ export {
   type Trip,
   type TripwireLimits,
 } from "./tripwire.ts";
+export { parseDurationMs, upstreamFailure, type UpstreamError } from "./upstream-failure.ts";

@@ -1,4 +1,9 @@
-import { Reason, type AdmissionReply, type AdmissionStore } from "@sluice/contract";
+import {
+  Reason,
+  type AdmissionReply,
+  type AdmissionStore,
+  type ToolRateReply,
+} from "@sluice/contract";
 
 /** One question to the store that waits for its answer. The first answer counts. */
 export interface PendingAcquire {
@@ -6,6 +11,14 @@ export interface PendingAcquire {
   /** Answers by the limit. */
   answer(): void;
   unavailable(): void;
+  /** Rejects, which no store may. */
+  fail(error: unknown): void;
+}
+
+/** The same for one tool call. */
+export interface PendingToolCall {
+  readonly subject: string;
+  answer(reply: ToolRateReply | "unavailable"): void;
   /** Rejects, which no store may. */
   fail(error: unknown): void;
 }
@@ -24,8 +37,10 @@ export function fakeAdmissionStore(options: {
   readonly leaseMs?: number;
   /** Asked before the question is sent; what it throws `acquire` throws, which no store may. */
   readonly onAcquire?: (pending: PendingAcquire) => void;
+  /** The same for a tool call; without it the store has no rate of tool calls. */
+  readonly onTakeTool?: (pending: PendingToolCall) => void;
 }): FakeAdmissionStore {
-  const { limit, leaseMs = 30_000, onAcquire } = options;
+  const { limit, leaseMs = 30_000, onAcquire, onTakeTool } = options;
   const pending: PendingAcquire[] = [];
   let held = 0;
   let renewals = 0;
@@ -75,6 +90,13 @@ export function fakeAdmissionStore(options: {
       onAcquire?.(question);
       return promise;
     },
+    ...(onTakeTool && {
+      takeTool(subject: string) {
+        const { promise, resolve, reject } = Promise.withResolvers<ToolRateReply | "unavailable">();
+        onTakeTool({ subject, answer: resolve, fail: reject });
+        return promise;
+      },
+    }),
     describe: () => [`global in-flight ${limit} (enforce)`],
     close: () => undefined,
   };

@@ -2,9 +2,11 @@ export {
   fakeAdmissionStore,
   type FakeAdmissionStore,
   type PendingAcquire,
+  type PendingToolCall,
 } from "./fake-admission-store.ts";
 export { fakeFlagSource, type FakeFlagSource } from "./fake-flag-source.ts";
 export {
+  delta,
   errorReply,
   fakeProvider,
   textReply,

@@ -21,7 +21,7 @@ export const ALLOWED_IMPORTS: ImportTable = {
   },
   "packages/providers": {
     workspace: ["packages/contract", "packages/policy"],
-    outside: ["zod", "openai"],
+    outside: ["zod", "eventsource-parser"],
     node: "any",
   },
   "packages/ai-sdk": {

@@ -23,7 +23,21 @@ export type AdmissionReply =
       readonly wouldRefuse: readonly Reason[];
     };
 
-/** Capacity: in-flight requests of a subject and of all, and the rate of messages. */
+/** The answer to one tool call; it takes its share of the rate only where it is allowed. */
+export type ToolRateReply =
+  | {
+      readonly allowed: true;
+      /** Set where the rate is in shadow and would have refused. */
+      readonly would?: Reason;
+    }
+  | {
+      readonly allowed: false;
+      readonly reason: Reason;
+      /** Milliseconds until another try can succeed. */
+      readonly retryAfterMs: number;
+    };
+
+/** Capacity: in-flight requests of a subject and of all, and the rates of messages and of tool calls. */
 export interface AdmissionStore {
   readonly name: string;
   /** Milliseconds a lease lives without renewal. */
@@ -32,6 +46,13 @@ export interface AdmissionStore {
   acquire(
     subject: string,
   ): AdmissionReply | "unavailable" | Promise<AdmissionReply | "unavailable">;
+  /**
+   * Decides on one tool call, when it is about to run: the rate of tool calls of all subjects together,
+   * apart from the other dimensions. A store without it has no such rate. It may not throw.
+   */
+  takeTool?(
+    subject: string,
+  ): ToolRateReply | "unavailable" | Promise<ToolRateReply | "unavailable">;
   /** Dimensions with their limits and modes, for people. */
   describe(): readonly string[];
   close(): void;

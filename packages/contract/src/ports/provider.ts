@@ -1,12 +1,25 @@
-import type { FailureCode } from "../failure.ts";
-import type { Usage } from "../usage.ts";
 import type { AskableSchema } from "../askable-schema.ts";
+import type { FailureCode } from "../failure.ts";
+import type { ToolCall, ToolSpec, ToolStep } from "../tool.ts";
+import type { Usage } from "../usage.ts";
+
+/** What is asked of a model: the input and everything that is sent beside it. */
+export interface ProviderAsk<In> {
+  readonly input: In;
+  /** The JSON Schema (OpenAI's strict subset) of the value asked for; undefined asks for plain text. */
+  readonly schema: AskableSchema | undefined;
+  /** The tools that the model may call. */
+  readonly tools: readonly ToolSpec[];
+  /** The turns of this request so far that called tools, oldest first. */
+  readonly steps: readonly ToolStep[];
+  /** Which version of the prompt the route asks for. */
+  readonly promptTemplateVersion?: string | undefined;
+}
 
 /** One call, as the guard asks for it. */
-export interface ProviderCall<In> {
-  readonly input: In;
-  /** The JSON Schema (OpenAI's strict subset) of the value that is asked for. */
-  readonly schema: AskableSchema;
+export interface ProviderCall<In> extends ProviderAsk<In> {
+  /** The route's model; undefined is the provider's own. */
+  readonly model?: string | undefined;
   /** The most output tokens this call may use; undefined without a configured cap. */
   readonly maxOutputTokens: number | undefined;
   /** What the budget set aside for this call; undefined without a budget. */
@@ -21,26 +34,46 @@ export interface ProviderCall<In> {
   measure(report: Readonly<Record<string, number | boolean | string>>): void;
 }
 
+/** A call that came to nothing. It holds codes and numbers, no text of the upstream. */
+export interface ProviderFailure {
+  readonly ok: false;
+  readonly code: FailureCode;
+  /** False only when it is certain that no byte of the request left the process. */
+  readonly dispatched: boolean;
+  readonly usage?: Usage | undefined;
+  readonly httpStatus?: number | undefined;
+  /** How long the upstream asked to wait. */
+  readonly retryAfterMs?: number | undefined;
+}
+
 /** What came of one call. */
 export type ProviderReply =
   | {
       readonly ok: true;
-      /** Text is parsed as JSON; a value is taken as it is. Both are validated by the guard. */
+      /** Text is parsed as JSON where a schema was asked for; a value is taken as it is. Both are validated by the guard. */
       readonly output:
         | { readonly kind: "text"; readonly text: string }
         | { readonly kind: "value"; readonly value: unknown };
+      /** The tools that the model asks for before it goes on; none is an answer that is complete. */
+      readonly toolCalls?: readonly ToolCall[] | undefined;
       readonly usage?: Usage | undefined;
     }
-  | {
-      readonly ok: false;
-      readonly code: FailureCode;
-      /** False only when it is certain that no byte of the request left the process. */
-      readonly dispatched: boolean;
-      readonly usage?: Usage | undefined;
-      readonly httpStatus?: number | undefined;
-      /** How long the upstream asked to wait. */
-      readonly retryAfterMs?: number | undefined;
-    };
+  | ProviderFailure;
+
+/**
+ * What a stream of one call is made of. `finish` and `failed` are terminal; a stream that ends without
+ * either was cut.
+ */
+export type ProviderEvent =
+  | { readonly type: "text-delta"; readonly text: string }
+  /** Whole: its arguments are complete. */
+  | { readonly type: "tool-call"; readonly call: ToolCall }
+  /** The upstream is alive, with something that is no content: a role, reasoning, a part of a tool call. */
+  | { readonly type: "progress" }
+  | { readonly type: "usage"; readonly usage: Usage }
+  /** Complete as the upstream meant it. */
+  | { readonly type: "finish" }
+  | { readonly type: "failed"; readonly failure: ProviderFailure };
 
 /** Why a provider can't be called at all. */
 export interface ProviderNotReady {
@@ -59,9 +92,14 @@ export interface Provider<In> {
   /** Undefined when it can be called. Asked on each request, so it must be cheap. */
   notReady?(): ProviderNotReady | undefined;
   /**
-   * An upper bound of the prompt's tokens for this input, in time linear in its length. A budget over
-   * tokens or money needs it.
+   * An upper bound of the prompt's tokens, in time linear in its length. A budget over tokens or money
+   * needs it.
    */
-  inputTokens?(input: In, schema: AskableSchema): number;
+  inputTokens?(ask: ProviderAsk<In>): number;
   generate(call: ProviderCall<In>): Promise<ProviderReply>;
+  /**
+   * The same call, as it flows: pulled one event at a time, so that a slow reader slows the upstream.
+   * Leaving the loop ends the call. Without it the answer of `generate` is one piece.
+   */
+  stream?(call: ProviderCall<In>): AsyncIterable<ProviderEvent>;
 }

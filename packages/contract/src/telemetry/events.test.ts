@@ -12,7 +12,9 @@ import {
   writeVersion,
 } from "../../scripts/event-schema.ts";
 import { failureCodes } from "../failure.ts";
+import { routeStrategies, skipReasons } from "../provider-config.ts";
 import { Reason } from "../reason.ts";
+import { toolFailures } from "../tool.ts";
 import {
   alertEventSchema,
   eventSchema,
@@ -46,11 +48,34 @@ const outcome: OutcomeEvent = {
   decision_id: "d_1",
   outcome: "FAILED",
   path: "stub",
-  failure_code: "PROVIDER_TIMEOUT",
+  failure_code: "STREAM_CUT",
+  request_id: "r_1",
+  requested_provider: "azure",
   selected_provider: "openai",
+  route_strategy: "requested",
+  fallback_provider: "groq",
   fallback_used: true,
+  prompt_template_version: "2026-11",
   latency_ms: 1203.5,
-  attempts: [{ provider: "openai", model: "gpt-x", code: "PROVIDER_TIMEOUT", latency_ms: 1200 }],
+  first_content_ms: 1100,
+  attempts: [
+    { provider: "openai", model: "gpt-x", code: "PROVIDER_TIMEOUT", latency_ms: 1000 },
+    {
+      provider: "groq",
+      code: "STREAM_CUT",
+      latency_ms: 200,
+      first_content_ms: 100,
+      http_status: 200,
+      input_tokens: 10,
+      output_tokens: 0,
+      cost_nano_usd: 1500,
+    },
+  ],
+  skipped: [{ provider: "azure", why: "circuit_open" }, { why: "not_configured" }],
+  tools: [
+    { tool: "search", wait_ms: 0, latency_ms: 12.5, would: "TOOL_RATE" },
+    { tool: "search", code: "TOOL_TIMEOUT", wait_ms: 3, latency_ms: 5000 },
+  ],
   input_tokens: 10,
   output_tokens: 0,
   cost_nano_usd: 1500,
@@ -84,6 +109,10 @@ describe("an event", () => {
   it("I5 has no place for content in its nested parts", () => {
     const attempt = { provider: "openai", latency_ms: 1, error: "sentinel" };
     expect(eventSchema.safeParse({ ...outcome, attempts: [attempt] }).success).toBe(false);
+    const skip = { why: "disabled", error: "sentinel" };
+    expect(eventSchema.safeParse({ ...outcome, skipped: [skip] }).success).toBe(false);
+    const tool = { tool: "search", wait_ms: 0, latency_ms: 1, arguments: "sentinel" };
+    expect(eventSchema.safeParse({ ...outcome, tools: [tool] }).success).toBe(false);
     const entry = { gate: "budget", verdict: "allow", detail: "sentinel" };
     expect(eventSchema.safeParse({ ...decision, trail: [entry] }).success).toBe(false);
     expect(eventSchema.safeParse({ ...outcome, measures: { note: "x".repeat(65) } }).success).toBe(
@@ -92,15 +121,29 @@ describe("an event", () => {
     expect(eventSchema.safeParse({ ...outcome, measures: { note: { a: 1 } } }).success).toBe(false);
   });
 
-  it("takes every reason and every failure code, and no other", () => {
+  it("takes every reason, code and strategy, and no other", () => {
     for (const reason of Object.values(Reason)) {
       expect(eventSchema.safeParse({ ...noop, reason }).success, reason).toBe(true);
     }
     for (const failure_code of failureCodes) {
       expect(eventSchema.safeParse({ ...outcome, failure_code }).success, failure_code).toBe(true);
     }
+    for (const why of skipReasons) {
+      expect(eventSchema.safeParse({ ...outcome, skipped: [{ why }] }).success, why).toBe(true);
+    }
+    for (const code of toolFailures) {
+      const tools = [{ tool: "search", code, wait_ms: 0, latency_ms: 0 }];
+      expect(eventSchema.safeParse({ ...outcome, tools }).success, code).toBe(true);
+    }
+    for (const route_strategy of routeStrategies) {
+      expect(eventSchema.safeParse({ ...outcome, route_strategy }).success).toBe(true);
+    }
     expect(eventSchema.safeParse({ ...noop, reason: "SOMETHING" }).success).toBe(false);
     expect(eventSchema.safeParse({ ...outcome, failure_code: "SOMETHING" }).success).toBe(false);
+    expect(eventSchema.safeParse({ ...outcome, skipped: [{ why: "SOMETHING" }] }).success).toBe(
+      false,
+    );
+    expect(eventSchema.safeParse({ ...outcome, route_strategy: "SOMETHING" }).success).toBe(false);
   });
 
   it.each([
@@ -109,6 +152,9 @@ describe("an event", () => {
     ["half a token", { ...outcome, input_tokens: 0.5 }],
     ["an id with a line break", { ...decision, decision_id: "d\n1" }],
     ["an id of another alphabet", { ...decision, decision_id: "d 1" }],
+    ["no id of the request", { ...outcome, request_id: undefined }],
+    ["an id of the request that may be content", { ...outcome, request_id: "what is 2+2?" }],
+    ["the version before", { ...noop, v: eventSchemaVersion - 1 }],
     ["a feature that is no name", { ...noop, feature: "Chat AI" }],
     ["another version", { ...noop, v: eventSchemaVersion + 1 }],
     ["an unknown kind", { ...noop, event: "other" }],

@@ -2,10 +2,12 @@ import { z } from "zod";
 import { FailureCode } from "../failure.ts";
 import { gateNames, trailVerdicts } from "../gate.ts";
 import { maxMemberLength } from "../measures.ts";
+import { routeStrategies, skipReasons } from "../provider-config.ts";
 import { Reason } from "../reason.ts";
+import { toolFailures } from "../tool.ts";
 
 /** Raised with any change of the schemas below; a test holds them against the locked JSON Schema. */
-export const eventSchemaVersion = 1;
+export const eventSchemaVersion = 2;
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const feature = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
@@ -45,15 +47,39 @@ export const outcomeEventSchema = z.strictObject({
   path: z.enum(["ai", "stub", "none"]),
   reason: reason.optional(),
   failure_code: failureCode.optional(),
+  request_id: id,
+  requested_provider: configuredName.optional(),
   selected_provider: configuredName.optional(),
+  route_strategy: z.enum(routeStrategies).optional(),
+  fallback_provider: configuredName.optional(),
   fallback_used: z.boolean(),
+  prompt_template_version: configuredName.optional(),
   latency_ms: milliseconds,
+  first_content_ms: milliseconds.optional(),
   attempts: z.array(
     z.strictObject({
       provider: configuredName,
       model: configuredName.optional(),
       code: failureCode.optional(),
       latency_ms: milliseconds,
+      first_content_ms: milliseconds.optional(),
+      http_status: z.int().optional(),
+      input_tokens: count.optional(),
+      output_tokens: count.optional(),
+      cost_nano_usd: count.optional(),
+    }),
+  ),
+  /** Candidates that were passed over, and why. */
+  skipped: z.array(
+    z.strictObject({ provider: configuredName.optional(), why: z.enum(skipReasons) }),
+  ),
+  tools: z.array(
+    z.strictObject({
+      tool: configuredName,
+      code: z.enum(toolFailures).optional(),
+      wait_ms: milliseconds,
+      latency_ms: milliseconds,
+      would: reason.optional(),
     }),
   ),
   input_tokens: count.optional(),
@@ -82,6 +108,8 @@ export const alertCodes = [
   "RESTORED_LOCALLY",
   "BREAKER_STATE",
   "PROVIDER_NOT_READY",
+  "PROVIDER_COOLING_DOWN",
+  "ROUTE_MALFORMED",
   "MEASURES_REFUSED",
   "STUB_FAILED",
   "DEPENDENCY_THREW",

@@ -2,7 +2,9 @@ import { Reason, type AdmissionReply, type AdmissionStore } from "@sluice/contra
 import { FakeClock } from "@sluice/testkit";
 import { expect, it, vi } from "vitest";
 import { staticFlags } from "../flags/static-flags.ts";
+import { alwaysWell } from "../health.ts";
 import { newContext } from "../new-context.ts";
+import type { Route } from "../route.ts";
 import { createSafety } from "../safety.ts";
 import { createEvents } from "../events.ts";
 import { admissionGate } from "./admission.ts";
@@ -17,6 +19,13 @@ function remoteStore(reply: Promise<AdmissionReply | "unavailable">): AdmissionS
   };
 }
 
+const noRoute: Route<unknown> = {
+  providers: [],
+  healthOf: () => alwaysWell,
+  candidates: () => [],
+  plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
+};
+
 function asked(reply: Promise<AdmissionReply | "unavailable">) {
   const clock = new FakeClock();
   const events = createEvents({ feature: "chat_ai", sinks: [], alertsUnheard: false, clock });
@@ -27,7 +36,7 @@ function asked(reply: Promise<AdmissionReply | "unavailable">) {
     { mode: "enforce", onIndeterminate: "closed" },
     clock,
   );
-  return { clock, verdict: gate.check(newContext(safety, undefined, { subject: "ann" })) };
+  return { clock, verdict: gate.check(newContext(safety, noRoute, undefined, { subject: "ann" })) };
 }
 
 it("I4 a store that forgets to answer is unavailable, and its late lease is given back", async () => {

@@ -21,7 +21,9 @@ function contextOf(subject: string, given: FeatureFlags): GateContext<unknown> {
     shut: undefined,
     included: false,
     holds: [],
-    reservation: undefined,
+    plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
+    skipped: [],
+    reserved: undefined,
     permit: undefined,
   };
 }

@@ -1,75 +1,31 @@
-import {
-  Reason,
-  type AskableSchema,
-  type BudgetCaps,
-  type BudgetStore,
-  type Price,
-  type Provider,
-} from "@sluice/contract";
-import type { Gate, GateSetting } from "./gate.ts";
+import { Reason, type ProviderAsk } from "@sluice/contract";
+import { reservationHold, type Reservations } from "../reservations.ts";
+import { allow, type Gate, type GateContext } from "./gate.ts";
 
-export interface BudgetSettings {
-  readonly caps: BudgetCaps;
-  readonly maxOutputTokens: number;
-  readonly minOutputTokens: number;
-  readonly store: BudgetStore;
-  readonly price: Price | undefined;
-}
-
-/** Has the run calls, tokens and money left? Reserves the worst case. */
+/** Has the run calls, tokens and money left? Reserves the worst case at the route's first choice. */
 export function budgetGate<In>(
-  settings: BudgetSettings,
-  provider: Provider<In>,
-  schema: AskableSchema,
-  setting: GateSetting,
+  reservations: Reservations<In>,
+  firstAsk: (context: GateContext<In>) => ProviderAsk<In>,
 ): Gate<In> {
-  const { caps, store, price, maxOutputTokens, minOutputTokens } = settings;
-  // Without such a cap the prompt need not be counted.
-  const countsPrompt = caps.tokens !== undefined || caps.costNanoUsd !== undefined;
+  const { mode, onIndeterminate, detail } = reservations;
   return {
     name: "budget",
-    ...setting,
+    mode,
+    onIndeterminate,
     reason: Reason.STORE_UNAVAILABLE,
-    detail: describeCaps(settings),
+    detail,
     check(context) {
-      // Only without a counter is a prompt 0; what a counter can't tell is not known.
-      const inputTokens =
-        countsPrompt && provider.inputTokens !== undefined
-          ? provider.inputTokens(context.input, schema)
-          : 0;
-      if (!Number.isSafeInteger(inputTokens) || inputTokens < 0) {
-        return { effect: "indeterminate", reason: Reason.BUDGET_TOKENS };
+      const candidate = context.plan().candidates[0];
+      // Nobody can be called, which is for the circuit breaker's gate to say.
+      if (candidate === undefined) return allow;
+      const reply = reservations.reserve(context.request.run, candidate, firstAsk(context));
+      if (!reply.granted) {
+        const effect = reply.indeterminate ? "indeterminate" : "divert";
+        return { effect, reason: reply.reason };
       }
-      const reply = store.reserve(context.request.run, caps, {
-        inputTokens,
-        outputTokens: maxOutputTokens,
-        minOutputTokens,
-        price,
-      });
-      if (reply === "unavailable") {
-        return { effect: "indeterminate", reason: Reason.STORE_UNAVAILABLE };
-      }
-      if (!reply.granted) return { effect: "divert", reason: reply.reason };
       const { reservation } = reply;
-      context.reservation = reservation;
-      return {
-        effect: "allow",
-        hold: {
-          kind: "reservation",
-          release: (end) => {
-            if (end.how === "void") reservation.void();
-            else reservation.settle(end.usage);
-          },
-        },
-      };
+      context.reserved = { candidate, reservation };
+      return { effect: "allow", hold: reservationHold(reservation) };
     },
   };
-}
-
-function describeCaps({ caps, maxOutputTokens }: BudgetSettings): string {
-  const parts: string[] = [];
-  if (caps.calls !== undefined) parts.push(`${caps.calls} calls`);
-  if (caps.tokens !== undefined) parts.push(`${caps.tokens} tokens`);
-  if (caps.costNanoUsd !== undefined) parts.push(`${caps.costNanoUsd} nano-dollars`);
-  return `${parts.join(", ")} a run; at most ${maxOutputTokens} output tokens a call`;
 }

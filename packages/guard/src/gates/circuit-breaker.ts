@@ -1,34 +1,26 @@
-import { Reason, type Breaker, type Provider } from "@sluice/contract";
-import { nameOf } from "../provider-name.ts";
-import { notReadyOf } from "../provider-readiness.ts";
-import { allow, type Gate, type GateSetting } from "./gate.ts";
+import { Reason } from "@sluice/contract";
+import { askPermit } from "../permits.ts";
+import type { Gate, GateSetting } from "./gate.ts";
 
-/** Can the provider be called, and does its breaker give a permit? */
-export function circuitBreakerGate<In>(
-  breaker: Breaker | undefined,
-  provider: Provider<In>,
-  setting: GateSetting,
-): Gate<In> {
+/** Does some candidate of the route have a permit? The first that has is the one to be called. */
+export function circuitBreakerGate<In>(detail: string, setting: GateSetting): Gate<In> {
   return {
     name: "circuit-breaker",
     ...setting,
     reason: Reason.CIRCUIT_OPEN,
-    detail: `of ${nameOf(provider)}`,
+    detail,
     check(context) {
-      if (notReadyOf(provider) !== undefined) {
-        return { effect: "divert", reason: Reason.CIRCUIT_OPEN };
+      const { candidates } = context.plan();
+      for (const [index, candidate] of candidates.entries()) {
+        const answer = askPermit(candidate);
+        if (typeof answer === "string") {
+          context.skipped.push({ provider: candidate.provider.name, why: answer });
+          continue;
+        }
+        context.permit = { candidate, index };
+        return { effect: "allow", hold: answer };
       }
-      if (breaker === undefined) return allow;
-      const permit = breaker.tryAcquire();
-      if (permit === undefined) return { effect: "divert", reason: Reason.CIRCUIT_OPEN };
-      context.permit = permit;
-      return {
-        effect: "allow",
-        hold: {
-          kind: "permit",
-          release: (end) => permit.settle(end.health ?? "neutral"),
-        },
-      };
+      return { effect: "divert", reason: Reason.CIRCUIT_OPEN };
     },
   };
 }

@@ -1,15 +1,17 @@
 import type {
   BudgetReservation,
-  BreakerPermit,
   GateMode,
   GateName,
   GuardRequest,
   Hold,
   OnIndeterminate,
   Reason,
+  SkippedCandidate,
   Verdict,
 } from "@sluice/contract";
 import type { Shut } from "@sluice/policy";
+import type { Candidate } from "../candidate.ts";
+import type { Plan } from "../route.ts";
 import type { CompiledFlags } from "../safety.ts";
 
 /** What gates look at, and where they put what the execution needs from them. */
@@ -22,8 +24,16 @@ export interface GateContext<In> {
   /** The allowlist's mode `include` took the subject in: the percentage is not asked. */
   included: boolean;
   readonly holds: Hold[];
-  reservation: BudgetReservation | undefined;
-  permit: BreakerPermit | undefined;
+  /** Whom the request may be sent to; made when it is first asked for. */
+  readonly plan: () => Plan<In>;
+  /** Candidates that the circuit breaker's gate passed over. */
+  readonly skipped: SkippedCandidate[];
+  /** What the budget's gate set aside, and for whom. */
+  reserved:
+    | { readonly candidate: Candidate<In>; readonly reservation: BudgetReservation }
+    | undefined;
+  /** Whom the circuit breaker's gate gave a permit for, and its place in the plan. */
+  permit: { readonly candidate: Candidate<In>; readonly index: number } | undefined;
 }
 
 /** One check. It never calls the executor and never calls the next gate. */

@@ -9,7 +9,9 @@ describeAdmissionStore("memoryAdmission", (options, clock) =>
 
 describe("memoryAdmission", () => {
   it("answers at once", () => {
-    expect(memoryAdmission({}).acquire("alice")).not.toBeInstanceOf(Promise);
+    const store = memoryAdmission({ toolRate: { count: 1, perMs: 1000 } });
+    expect(store.acquire("alice")).not.toBeInstanceOf(Promise);
+    expect(store.takeTool?.("alice")).toEqual({ allowed: true });
   });
 
   it.each([
@@ -34,6 +36,14 @@ describe("memoryAdmission", () => {
       { messageRate: { count: 5 } },
       "memoryAdmission.messageRate.perMs: got nothing, expected a value of type number",
     ],
+    [
+      { toolRate: { count: 0, perMs: 1000 } },
+      "memoryAdmission.toolRate.count: got 0, expected at least 1",
+    ],
+    [
+      { toolRate: { count: 1, perMs: 1000, mode: "on" } },
+      `memoryAdmission.toolRate.mode: got "on", expected one of "off", "shadow", "enforce"`,
+    ],
     [{ leaseMs: 1 }, "memoryAdmission.leaseMs: got 1, expected at least 100"],
     [{ clock: 5 }, "memoryAdmission.clock: got 5, expected a clock"],
   ])("refuses %j by name", (options, message) => {
@@ -45,11 +55,13 @@ describe("memoryAdmission", () => {
       userInFlight: { limit: 2 },
       globalInFlight: { limit: 10, mode: "shadow" },
       messageRate: { count: 5, perMs: 1000, mode: "off" },
+      toolRate: { count: 7, perMs: 2000, burst: 3, mode: "shadow" },
     });
     expect(store.describe()).toEqual([
       "user in-flight 2 (enforce)",
       "global in-flight 10 (shadow)",
       "message rate 5 per 1000 ms, burst 5 (off)",
+      "tool rate 7 per 2000 ms, burst 3 (shadow)",
     ]);
     expect(memoryAdmission({}).describe()).toEqual([]);
   });

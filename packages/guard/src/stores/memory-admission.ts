@@ -4,12 +4,20 @@ import {
   type AdmissionLease,
   type AdmissionStore,
 } from "@sluice/contract";
-import { admit, type AdmissionLimits } from "@sluice/policy";
+import { admit, admitTool, type AdmissionLimits, type RateDimension } from "@sluice/policy";
 import { z } from "zod";
 import { clockSchema, systemClock } from "../system-clock.ts";
 
 const mode = z.enum(gateModes).default("enforce");
 const inFlight = z.strictObject({ limit: z.int().min(1), mode }).optional();
+const rate = z
+  .strictObject({
+    count: z.int().min(1),
+    perMs: z.int().min(1),
+    burst: z.int().min(1).optional(),
+    mode,
+  })
+  .optional();
 
 const optionsSchema = z.strictObject({
   /** Requests of one subject at the same time. */
@@ -17,14 +25,9 @@ const optionsSchema = z.strictObject({
   /** Requests of all subjects at the same time. */
   globalInFlight: inFlight,
   /** `count` messages each `perMs`, of which up to `burst` (default: `count`) at once. */
-  messageRate: z
-    .strictObject({
-      count: z.int().min(1),
-      perMs: z.int().min(1),
-      burst: z.int().min(1).optional(),
-      mode,
-    })
-    .optional(),
+  messageRate: rate,
+  /** The same of tool calls; decided on when a tool is about to run. */
+  toolRate: rate,
   /** A place that is neither released nor renewed is free again after so long. */
   leaseMs: z.int().min(100).max(3_600_000).default(30_000),
   /** Live leases held at once; beyond it the store can't tell. */
@@ -51,11 +54,9 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
   const limits: AdmissionLimits = {
     userInFlight: parsed.userInFlight,
     globalInFlight: parsed.globalInFlight,
-    messageRate:
-      parsed.messageRate === undefined
-        ? undefined
-        : { ...parsed.messageRate, burst: parsed.messageRate.burst ?? parsed.messageRate.count },
+    messageRate: toDimension(parsed.messageRate),
   };
+  const toolRate = toDimension(parsed.toolRate);
 
   // In the order of expiry: a renewal moves a lease to the end, and all live equally long. A live lease
   // is never evicted to make room; a full store says that it can't tell.
@@ -64,6 +65,7 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
   const bySubject = new Map<string, number>();
   let global = 0;
   let tatMs = 0;
+  let toolTatMs = 0;
 
   const drop = (lease: Lease): void => {
     if (!leases.delete(lease)) return;
@@ -114,6 +116,11 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
       };
       return { admitted: true, lease, wouldRefuse: verdict.wouldRefuse };
     },
+    takeTool() {
+      const verdict = admitTool(toolTatMs, toolRate, clock.monotonicMs());
+      toolTatMs = verdict.tatMs;
+      return verdict.reply;
+    },
     describe() {
       const { userInFlight, globalInFlight, messageRate } = limits;
       const lines: string[] = [];
@@ -121,10 +128,8 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
       if (globalInFlight) {
         lines.push(`global in-flight ${globalInFlight.limit} (${globalInFlight.mode})`);
       }
-      if (messageRate) {
-        const { count, perMs, burst } = messageRate;
-        lines.push(`message rate ${count} per ${perMs} ms, burst ${burst} (${messageRate.mode})`);
-      }
+      if (messageRate) lines.push(describeRate("message", messageRate));
+      if (toolRate) lines.push(describeRate("tool", toolRate));
       return lines;
     },
     close() {
@@ -133,4 +138,12 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
       global = 0;
     },
   };
+}
+
+function toDimension(given: z.output<typeof rate>): RateDimension | undefined {
+  return given && { ...given, burst: given.burst ?? given.count };
+}
+
+function describeRate(what: string, { count, perMs, burst, mode: its }: RateDimension): string {
+  return `${what} rate ${count} per ${perMs} ms, burst ${burst} (${its})`;
 }

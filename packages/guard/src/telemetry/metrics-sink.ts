@@ -72,11 +72,11 @@ function record(made: Instruments, event: OutcomeEvent, feature: Attributes): vo
       ...call,
       ...given(genAi.errorType, attempt.code),
     });
-    if (event.input_tokens !== undefined) {
-      made.tokens.record(event.input_tokens, { ...call, [genAi.tokenType]: "input" });
+    if (attempt.input_tokens !== undefined) {
+      made.tokens.record(attempt.input_tokens, { ...call, [genAi.tokenType]: "input" });
     }
-    if (event.output_tokens !== undefined) {
-      made.tokens.record(event.output_tokens, { ...call, [genAi.tokenType]: "output" });
+    if (attempt.output_tokens !== undefined) {
+      made.tokens.record(attempt.output_tokens, { ...call, [genAi.tokenType]: "output" });
     }
   }
   for (const [name, value] of Object.entries(event.measures)) {

@@ -22,7 +22,12 @@ export interface AttemptSpan {
 }
 
 export interface Tracing {
-  startAttempt(provider: Provider<never>, maxOutputTokens: number | undefined): AttemptSpan;
+  startAttempt(
+    provider: Provider<never>,
+    /** The route's; undefined is the provider's own. */
+    model: string | undefined,
+    maxOutputTokens: number | undefined,
+  ): AttemptSpan;
 }
 
 const noSpan: AttemptSpan = { run: (call) => call(), end: () => undefined };
@@ -33,16 +38,17 @@ export function createTracing(feature: string, openTelemetry: OpenTelemetry | un
   const { context, trace, SpanKind } = openTelemetry;
   const tracer = trace.getTracer("@sluice/guard");
   return {
-    startAttempt(provider, maxOutputTokens) {
+    startAttempt(provider, routed, maxOutputTokens) {
       try {
         const attributes: Attributes = {
           [genAi.operationName]: "chat",
           [genAi.providerName]: provider.name,
           [attributeNames.feature]: feature,
         };
-        if (provider.model !== undefined) attributes[genAi.requestModel] = provider.model;
+        const model = routed ?? provider.model;
+        if (model !== undefined) attributes[genAi.requestModel] = model;
         if (maxOutputTokens !== undefined) attributes[genAi.requestMaxTokens] = maxOutputTokens;
-        const name = provider.model === undefined ? "chat" : `chat ${provider.model}`;
+        const name = model === undefined ? "chat" : `chat ${model}`;
         const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes });
         return {
           run(call) {

@@ -4,19 +4,23 @@ import type {
   AdmissionStore,
   Clock,
   GateMode,
+  ToolRateReply,
 } from "@sluice/contract";
 import { FakeClock } from "../fake-clock.ts";
+
+interface RateOptions {
+  readonly count: number;
+  readonly perMs: number;
+  readonly burst: number;
+  readonly mode?: GateMode;
+}
 
 /** What an admission store is created with; an absent mode is `enforce`. */
 export interface AdmissionStoreOptions {
   readonly userInFlight?: { readonly limit: number; readonly mode?: GateMode };
   readonly globalInFlight?: { readonly limit: number; readonly mode?: GateMode };
-  readonly messageRate?: {
-    readonly count: number;
-    readonly perMs: number;
-    readonly burst: number;
-    readonly mode?: GateMode;
-  };
+  readonly messageRate?: RateOptions;
+  readonly toolRate?: RateOptions;
   readonly leaseMs: number;
   readonly maxLeases?: number;
 }
@@ -34,6 +38,8 @@ export interface Bench {
   readonly take: (subject: string) => Promise<AdmissionLease>;
   /** Asks, and fails where the store admits. */
   readonly refusal: (subject: string) => Promise<Extract<AdmissionReply, { admitted: false }>>;
+  /** Asks for one tool call. */
+  readonly takeTool: (subject: string) => Promise<ToolRateReply>;
 }
 
 /** Runs a check on a store of its own. */
@@ -62,6 +68,12 @@ export async function withStore(
       async refusal(subject) {
         const reply = await ask(subject);
         if (reply.admitted) throw new Error(`admitted ${subject}`);
+        return reply;
+      },
+      async takeTool(subject) {
+        const reply = await store.takeTool?.(subject);
+        if (reply === undefined) throw new Error("the store has no rate of tool calls");
+        if (reply === "unavailable") throw new Error("unavailable for a tool call");
         return reply;
       },
     });

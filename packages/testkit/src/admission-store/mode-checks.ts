@@ -94,10 +94,11 @@ export const modeChecks: readonly Check<CreateAdmissionStore>[] = [
           userInFlight: { limit: 37 },
           globalInFlight: { limit: 41, mode: "shadow" },
           messageRate: { count: 43, perMs: 1000, burst: 47, mode: "off" },
+          toolRate: { count: 53, perMs: 1000, burst: 59, mode: "shadow" },
         },
         ({ store }) => {
           const lines = store.describe();
-          for (const words of [/37.*enforce/, /41.*shadow/, /43.*off/]) {
+          for (const words of [/37.*enforce/, /41.*shadow/, /43.*off/, /53.*shadow/]) {
             expect(lines.filter((line) => words.test(line) && !line.includes("\n"))).toHaveLength(
               1,
             );

@@ -1,5 +1,5 @@
 import type { AdmissionStore } from "@sluice/contract";
-import { admit, type AdmissionLimits } from "@sluice/policy";
+import { admit, admitTool, type AdmissionLimits, type RateDimension } from "@sluice/policy";
 import { describePlantedFaults } from "../describe-planted-faults.ts";
 import type { AdmissionStoreOptions, CreateAdmissionStore } from "./bench.ts";
 import { admissionStoreChecks } from "./suite.ts";
@@ -33,6 +33,17 @@ const faults = [
   "mode defaults to shadow",
   "refusal forgets the shadow",
   "describes nothing",
+  "tool calls have no rate",
+  "tool burst is one more",
+  "tool rate is each subject's own",
+  "tool rate saves up without end",
+  "tool retry time is a guess",
+  "tool calls take the rate of messages",
+  "tool rate in shadow refuses",
+  "tool rate in shadow says nothing",
+  "tool rate in shadow takes what it would have refused",
+  "tool rate that is off refuses",
+  "tool rate defaults to shadow",
 ] as const;
 type Fault = (typeof faults)[number];
 
@@ -45,6 +56,8 @@ function planted(fault?: Fault): CreateAdmissionStore {
     let leases: { subject: string; user: boolean; global: boolean; endsMs: number }[] = [];
     let tatMs = 0;
     let taken = 0;
+    const toolRate = toolRateOf(options, fault);
+    const toolTats = new Map<string, number>();
     const lifeMs = has("leases expire early") ? options.leaseMs / 2 : options.leaseMs;
     return {
       name: "planted",
@@ -114,6 +127,27 @@ function planted(fault?: Fault): CreateAdmissionStore {
           },
         };
       },
+      takeTool(subject) {
+        const nowMs = clock.monotonicMs();
+        if (has("tool calls have no rate")) return { allowed: true };
+        const key = has("tool rate is each subject's own") ? subject : "all";
+        const before = toolTats.get(key) ?? 0;
+        const verdict = admitTool(before, toolRate, nowMs);
+        const { reply } = verdict;
+        const wouldRefuse = reply.allowed && reply.would !== undefined;
+        let after = verdict.tatMs;
+        if (has("tool rate saves up without end") && after > before) {
+          after = before + (after - nowMs) / 2;
+        }
+        if (has("tool rate in shadow takes what it would have refused") && wouldRefuse) {
+          after += 1000;
+        }
+        toolTats.set(key, after);
+        if (has("tool calls take the rate of messages")) tatMs = Math.max(tatMs, nowMs) + 60_000;
+        if (has("tool rate in shadow says nothing") && wouldRefuse) return { allowed: true };
+        if (reply.allowed || !has("tool retry time is a guess")) return reply;
+        return { ...reply, retryAfterMs: 1000 };
+      },
       describe: () =>
         has("describes nothing")
           ? []
@@ -121,6 +155,7 @@ function planted(fault?: Fault): CreateAdmissionStore {
               `user ${limits.userInFlight?.limit} ${limits.userInFlight?.mode}`,
               `global ${limits.globalInFlight?.limit} ${limits.globalInFlight?.mode}`,
               `rate ${limits.messageRate?.count} ${limits.messageRate?.mode}`,
+              `tools ${toolRate?.count} ${toolRate?.mode}`,
             ],
       close: () => undefined,
     };
@@ -153,6 +188,18 @@ function limitsOf(options: AdmissionStoreOptions, fault: Fault | undefined): Adm
       mode: modeOf(messageRate.mode),
     },
   };
+}
+
+function toolRateOf(
+  { toolRate }: AdmissionStoreOptions,
+  fault: Fault | undefined,
+): RateDimension | undefined {
+  if (toolRate === undefined) return undefined;
+  const burst = toolRate.burst + (fault === "tool burst is one more" ? 1 : 0);
+  let mode = toolRate.mode ?? (fault === "tool rate defaults to shadow" ? "shadow" : "enforce");
+  if (mode === "shadow" && fault === "tool rate in shadow refuses") mode = "enforce";
+  if (mode === "off" && fault === "tool rate that is off refuses") mode = "enforce";
+  return { ...toolRate, burst, mode };
 }
 
 describePlantedFaults({

@@ -5,6 +5,7 @@ import { modeChecks } from "./mode-checks.ts";
 import { placeChecks } from "./place-checks.ts";
 import { rateChecks } from "./rate-checks.ts";
 import { refusalChecks } from "./refusal-checks.ts";
+import { toolRateChecks } from "./tool-rate-checks.ts";
 import { traceChecks } from "./trace-checks.ts";
 
 export const admissionStoreChecks: readonly Check<CreateAdmissionStore>[] = [
@@ -13,6 +14,7 @@ export const admissionStoreChecks: readonly Check<CreateAdmissionStore>[] = [
   ...rateChecks,
   ...refusalChecks,
   ...modeChecks,
+  ...toolRateChecks,
   ...traceChecks,
 ];
 

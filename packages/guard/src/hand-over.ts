@@ -1,0 +1,178 @@
+import { Reason, type FailureCode, type ProviderAsk, type Usage } from "@sluice/contract";
+import { stopCodes, type AttemptEnd, type StopCause } from "./attempt-end.ts";
+import { noteAttempt, recordOfAttempt } from "./attempt-once.ts";
+import type { Ended } from "./event-builders.ts";
+import type { Executor } from "./execute.ts";
+import type { OpenDecision } from "./open-decision.ts";
+import { requestIdOf, toRecord } from "./outcome-record.ts";
+import { Running } from "./running.ts";
+import { endOfAttempt } from "./settle-end.ts";
+import { whyBarred } from "./why-barred.ts";
+import type { Work } from "./work.ts";
+
+/** How a call that was handed over ended. */
+export type HandedOverEnd =
+  | { readonly ok: true; readonly usage?: Usage | undefined }
+  | {
+      readonly ok: false;
+      readonly code: FailureCode;
+      /** False only when it is certain that no byte of the request left the process. */
+      readonly dispatched: boolean;
+      readonly usage?: Usage | undefined;
+      readonly retryAfterMs?: number | undefined;
+      readonly httpStatus?: number | undefined;
+    };
+
+/** One call that the caller makes itself, within the guard's limits. It has to be ended on every path. */
+export interface HandedOver {
+  /** Aborts when the feature is shut, the client goes away, or one of the clocks runs out. */
+  readonly signal: AbortSignal;
+  /** The most output tokens the call may use; undefined without a cap. */
+  readonly maxOutputTokens: number | undefined;
+  readonly idempotencyKey: string;
+  /** Why the guard stopped the call, where it did. */
+  readonly stopped: FailureCode | undefined;
+  /** From here on the clocks of a stream count. */
+  streams(): void;
+  /** A piece of content came: so many UTF-8 bytes. */
+  content(bytes: number): void;
+  /** Something came that is no content. */
+  progress(): void;
+  /** While the reader takes nothing the upstream owes nothing, and the reader's own clock runs. */
+  awaitsReader(awaits: boolean): void;
+  /**
+   * Settles what is held and records the outcome; only the first call counts. Gives the failure in force:
+   * where the guard stopped the call that is its own, whatever is said here.
+   */
+  end(how: HandedOverEnd): FailureCode | undefined;
+}
+
+/** Nothing may be called: the decision said so, or what happened since. */
+export interface Barred {
+  readonly barred: Reason | FailureCode;
+}
+
+/**
+ * Lets the caller make the one call that a decision allows: for those whose own machinery executes, such as
+ * the AI SDK's. The attempt is one like any other: kill looked at again, permit, reservation, clocks.
+ */
+export function handOver<In, Ok, Failed, Stub>(
+  executor: Executor<In, Ok, Failed, Stub>,
+  decision: OpenDecision<In>,
+  work: Work<In>,
+  onEnded: (ended: Ended) => void,
+): HandedOver | Barred {
+  const { clock, inFlight, totalMs } = executor;
+  const { context } = work;
+  const startedMs = clock.monotonicMs();
+  const requestId = requestIdOf(decision, work);
+
+  const bar = (why: Barred["barred"], status: Ended["status"] = "STUBBED"): Barred => {
+    inFlight.remove(work);
+    work.end({ how: "void" });
+    const isReason = Object.hasOwn(Reason, why);
+    onEnded({
+      status: isReason ? status : "FAILED",
+      path: status === "REJECTED" ? "none" : "stub",
+      decision,
+      ...(isReason ? { reason: why as Reason } : { failure: { code: why as FailureCode } }),
+      record: toRecord({
+        requestId,
+        latencyMs: 0,
+        firstContentMs: undefined,
+        measures: {},
+        run: undefined,
+        safePathUsed: false,
+      }),
+    });
+    return { barred: why };
+  };
+
+  if (decision.effect !== "allow") {
+    const isRejected = decision.effect === "reject";
+    return bar(decision.reason ?? Reason.FLAG_OFF, isRejected ? "REJECTED" : "STUBBED");
+  }
+  const barred = whyBarred(executor, work, startedMs + totalMs);
+  if (barred !== undefined) return bar(barred.kind === "shut" ? barred.reason : barred.code);
+  const plan = context.plan();
+  const candidate = plan.candidates[context.permit?.index ?? 0];
+  if (candidate === undefined) return bar(Reason.CIRCUIT_OPEN);
+  const ask: ProviderAsk<In> = { input: context.input, schema: undefined, tools: [], steps: [] };
+  const held = executor.holdTaker.first(work, candidate, ask);
+  if ("refused" in held) return bar(held.refused);
+  if ("skip" in held) return bar(Reason.CIRCUIT_OPEN);
+
+  executor.retries.noteCall();
+  const attemptMs = Math.min(candidate.timeoutMs, totalMs);
+  const running = new Running(work, clock, { ...executor.clocks, attemptMs });
+  const client = context.request.signal;
+  const clientGone = (): void => running.stop({ kind: "client" });
+  client?.addEventListener("abort", clientGone, { once: true });
+  const codeOfStop = (cause: StopCause | undefined): FailureCode | undefined =>
+    cause && stopCodes[cause.kind];
+  let over: { readonly code: FailureCode | undefined } | undefined;
+
+  return {
+    signal: running.signal,
+    maxOutputTokens: held.reservation?.outputTokens ?? executor.maxOutputTokens,
+    idempotencyKey: executor.newId(),
+    get stopped() {
+      return codeOfStop(running.cause);
+    },
+    streams: () => running.streams(),
+    content: (bytes) => running.content(bytes),
+    progress: () => running.progress(),
+    awaitsReader: (awaits) => running.awaitsReader(awaits),
+    end(how) {
+      if (over !== undefined) return over.code;
+      const { cause, seen } = running;
+      const ended: AttemptEnd =
+        cause === undefined
+          ? {
+              kind: "reply",
+              seen,
+              reply: how.ok
+                ? { ok: true, output: { kind: "text", text: "" }, usage: how.usage }
+                : how,
+            }
+          : { kind: "stopped", cause, seen };
+      const code = codeOfStop(cause) ?? (how.ok ? undefined : how.code);
+      over = { code };
+      running.end();
+      client?.removeEventListener("abort", clientGone);
+      const latencyMs = clock.monotonicMs() - running.startedMs;
+      noteAttempt(executor, work, candidate, ended, code, latencyMs);
+      work.release(held.holds, endOfAttempt(ended, code, held.reservation));
+      inFlight.remove(work);
+      work.end({ how: "settle", health: "neutral" });
+      const attempt = recordOfAttempt(candidate, ended, code, latencyMs);
+      onEnded({
+        status: code === undefined ? "SUCCEEDED" : "FAILED",
+        path: "ai",
+        decision,
+        ...(code === undefined ? {} : { failure: { code } }),
+        record: toRecord({
+          requestId,
+          latencyMs: clock.monotonicMs() - startedMs,
+          firstContentMs: seen.firstContentMs,
+          measures: {},
+          safePathUsed: false,
+          run: {
+            ran: { kind: "succeeded", value: undefined },
+            strategy: plan.strategy,
+            requested: plan.requested,
+            selected: candidate.provider.name,
+            answered: candidate.provider.name,
+            promptTemplateVersion: candidate.config.promptTemplateVersion,
+            attempts: [attempt],
+            skipped: [...plan.skipped, ...context.skipped],
+            tools: [],
+            usage: attempt.usage,
+            costNanoUsd: attempt.costNanoUsd,
+          },
+        }),
+      });
+      return code;
+    },
+  };
+}

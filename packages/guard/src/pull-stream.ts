@@ -1,0 +1,122 @@
+import {
+  FailureCode,
+  type ProviderEvent,
+  type ProviderFailure,
+  type ProviderReply,
+  type ToolCall,
+  type Usage,
+} from "@sluice/contract";
+import type { AnswerText } from "./answer-text.ts";
+import { defect, isToolCall, isUsage, parseReply } from "./parse-reply.ts";
+import type { Running } from "./running.ts";
+
+/** Above it a model has lost itself; an answer that is held back must not fill the memory. */
+const maxToolCalls = 128;
+
+const failure = (code: FailureCode, usage: Usage | undefined): ProviderFailure => ({
+  ok: false,
+  code,
+  dispatched: true,
+  usage,
+});
+
+/**
+ * Reads a provider's stream to its end, one event at a time, and only as fast as the answer's reader
+ * takes it. A stream that ends without a terminal event was cut; one that throws is defective.
+ */
+export async function pullStream<In>(
+  stream: AsyncIterable<ProviderEvent>,
+  running: Running<In>,
+  answer: AnswerText,
+): Promise<ProviderReply> {
+  const toolCalls: ToolCall[] = [];
+  let usage: Usage | undefined;
+  running.streams();
+  const iterator = stream[Symbol.asyncIterator]();
+  const leave = (): void => {
+    void leaveStream(iterator);
+  };
+  running.signal.addEventListener("abort", leave, { once: true });
+  try {
+    for (;;) {
+      const next = await iterator.next();
+      // Nobody looks at what comes after a stop.
+      if (running.cause !== undefined) return defect;
+      if (next.done === true) return failure(FailureCode.STREAM_CUT, usage);
+      const event: unknown = next.value;
+      if (!isEvent(event)) return defect;
+      switch (event.type) {
+        case "text-delta": {
+          if (event.text === "") {
+            running.progress();
+            break;
+          }
+          running.content(Buffer.byteLength(event.text, "utf8"));
+          const room = answer.push(event.text);
+          if (room === "refused") return failure(FailureCode.OUTPUT_SCHEMA_INVALID, usage);
+          if (room !== undefined) {
+            running.awaitsReader(true);
+            await room;
+            if (running.cause !== undefined) return defect;
+            running.awaitsReader(false);
+          }
+          break;
+        }
+        case "tool-call":
+          running.content(Buffer.byteLength(event.call.arguments, "utf8"));
+          toolCalls.push(event.call);
+          if (toolCalls.length > maxToolCalls) return defect;
+          break;
+        case "progress":
+          running.progress();
+          break;
+        case "usage":
+          running.progress();
+          usage = event.usage;
+          break;
+        case "finish":
+          return {
+            ok: true,
+            output: { kind: "text", text: answer.ofAttempt() },
+            toolCalls,
+            usage,
+          };
+        case "failed": {
+          const reply = parseReply(event.failure);
+          return reply.ok ? defect : { ...reply, usage: reply.usage ?? usage };
+        }
+      }
+    }
+  } finally {
+    running.signal.removeEventListener("abort", leave);
+    leave();
+  }
+}
+
+async function leaveStream(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // It was left; how it takes that is its own affair.
+  }
+}
+
+/** JavaScript, or another copy of the contract, may know other events. */
+function isEvent(event: unknown): event is ProviderEvent {
+  if (typeof event !== "object" || event === null) return false;
+  const { type, text, call, usage } = event as Readonly<Record<string, unknown>>;
+  switch (type) {
+    case "text-delta":
+      return typeof text === "string";
+    case "tool-call":
+      return isToolCall(call);
+    case "usage":
+      return isUsage(usage);
+    case "progress":
+    case "finish":
+    case "failed":
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,315 @@
+import type { ProviderConfig, RouteStrategy } from "@sluice/contract";
+import {
+  errorReply,
+  FakeClock,
+  fakeProvider,
+  recordingSink,
+  sampleAnswer,
+  sampleFeature,
+  valueReply,
+  type FakeProvider,
+  type SampleJob,
+} from "@sluice/testkit";
+import { describe, expect, it } from "vitest";
+import { createGuard, envFlags, staticFlags } from "./index.ts";
+
+const job: SampleJob = { prompt: "p" };
+const request = { subject: "ann" };
+
+function providersOf(...names: readonly string[]): FakeProvider<SampleJob>[] {
+  return names.map((name) =>
+    fakeProvider<SampleJob>({ name, onCall: (call) => call.reply(valueReply(sampleAnswer)) }),
+  );
+}
+
+function routed(
+  rows: readonly ProviderConfig[],
+  more: {
+    readonly strategy?: RouteStrategy;
+    readonly failover?: boolean;
+    readonly providers?: readonly FakeProvider<SampleJob>[];
+  } = {},
+) {
+  const providers = more.providers ?? providersOf("openai", "custom");
+  let current = rows;
+  const record = recordingSink();
+  const guard = createGuard({
+    ...sampleFeature,
+    route: {
+      providers,
+      candidates: { name: "sql", read: () => current },
+      strategy: more.strategy ?? "default",
+      ...(more.failover === undefined ? {} : { failover: more.failover }),
+    },
+    flags: staticFlags({ sample_ai: { enabled: true } }),
+    clock: new FakeClock(),
+    retry: { maxRetries: 0 },
+    sinks: [record.sink],
+  });
+  return {
+    guard,
+    record,
+    set(next: readonly unknown[]) {
+      current = next as readonly ProviderConfig[];
+    },
+    async selected(provider?: string) {
+      const outcome = await guard.run(job, { ...request, provider });
+      return outcome.record.selectedProvider ?? outcome.status;
+    },
+    alerts: () => {
+      guard.flush();
+      return record.of("alert").map(({ code, message }) => `${code} ${message}`);
+    },
+  };
+}
+
+const seed: readonly ProviderConfig[] = [
+  { provider: "custom", environment: "prod" },
+  {
+    provider: "openai",
+    environment: "prod",
+    isDefault: true,
+    model: "gpt-x",
+    promptTemplateVersion: "v7",
+  },
+];
+
+describe("a route", () => {
+  it("calls the default, with its model and prompt version, and records why", async () => {
+    const { guard } = routed(seed);
+    const { record } = await guard.run(job, { ...request, requestId: "req-1" });
+    expect(record).toMatchObject({
+      requestId: "req-1",
+      selectedProvider: "openai",
+      routeStrategy: "default",
+      promptTemplateVersion: "v7",
+      fallbackUsed: false,
+      attempts: [{ provider: "openai", model: "gpt-x" }],
+    });
+    expect(record).not.toHaveProperty("requestedProvider");
+  });
+
+  it("hands the model and the prompt version to the provider", async () => {
+    const providers = providersOf("openai", "custom");
+    const { guard } = routed(seed, { providers });
+    await guard.run(job, request);
+    expect(providers[0]?.last().asked).toMatchObject({
+      model: "gpt-x",
+      promptTemplateVersion: "v7",
+    });
+  });
+
+  it("obeys the request's provider under the strategy requested only", async () => {
+    expect(await routed(seed).selected("custom")).toBe("openai");
+    const asked = routed(seed, { strategy: "requested" });
+    expect(await asked.selected("custom")).toBe("custom");
+    expect(await asked.selected()).toBe("openai");
+    const { record } = await asked.guard.run(job, { ...request, provider: "nobody\n" });
+    expect(record).toMatchObject({
+      selectedProvider: "openai",
+      skipped: [{ why: "not_configured" }],
+    });
+    expect(JSON.stringify(record)).not.toContain("nobody");
+  });
+
+  it("uses a request's id in records only where it is one", async () => {
+    const { guard } = routed(seed);
+    const { record, decision } = await guard.run(job, { ...request, requestId: "my secret\n" });
+    expect(record.requestId).toBe(decision.id);
+  });
+
+  it("draws by weight, the same provider for the same subject", async () => {
+    const { guard } = routed(
+      [
+        { provider: "openai", weight: 1 },
+        { provider: "custom", weight: 1 },
+      ],
+      { strategy: "weighted" },
+    );
+    const of = async (subject: string) =>
+      (await guard.run(job, { subject })).record.selectedProvider;
+    const subjects = Array.from({ length: 40 }, (_, index) => `subject-${index}`);
+    const first = await Promise.all(subjects.map(of));
+    expect(await Promise.all(subjects.map(of))).toEqual(first);
+    expect(new Set(first)).toEqual(new Set(["openai", "custom"]));
+  });
+
+  it("passes a disabled candidate over, and says so", async () => {
+    const { guard } = routed([
+      { provider: "openai", isDefault: true, enabled: false },
+      { provider: "custom" },
+    ]);
+    expect((await guard.run(job, request)).record).toMatchObject({
+      selectedProvider: "custom",
+      skipped: [{ provider: "openai", why: "disabled" }],
+    });
+  });
+
+  it("without an enabled candidate sends everybody to the safe path", async () => {
+    const { guard } = routed([
+      { provider: "openai", enabled: false },
+      { provider: "custom", enabled: false },
+    ]);
+    expect(await guard.run(job, request)).toMatchObject({
+      status: "STUBBED",
+      reason: "CIRCUIT_OPEN",
+    });
+  });
+
+  it("passes over who lacks a key, where another may stand in", async () => {
+    const providers = [
+      fakeProvider<SampleJob>({
+        name: "openai",
+        notReady: () => ({ variable: "OPENAI_API_KEY", expected: "an API key" }),
+      }),
+      ...providersOf("custom"),
+    ];
+    const { guard } = routed(seed, { providers, failover: true });
+    expect((await guard.run(job, request)).record).toMatchObject({
+      selectedProvider: "custom",
+      skipped: [{ provider: "openai", why: "not_ready" }],
+    });
+  });
+});
+
+describe("failover", () => {
+  const failing = () => [
+    fakeProvider<SampleJob>({
+      name: "openai",
+      onCall: (call) => call.reply(errorReply("PROVIDER_UNAVAILABLE")),
+    }),
+    ...providersOf("custom"),
+  ];
+
+  it("lets the next candidate stand in", async () => {
+    const { guard } = routed(seed, { providers: failing(), failover: true });
+    expect(await guard.run(job, request)).toMatchObject({
+      status: "SUCCEEDED",
+      record: {
+        selectedProvider: "openai",
+        fallbackProvider: "custom",
+        fallbackUsed: true,
+        attempts: [{ provider: "openai", code: "PROVIDER_UNAVAILABLE" }, { provider: "custom" }],
+      },
+    });
+  });
+
+  it("is off while the switch is off, and follows it live", async () => {
+    const variables: Record<string, string> = { FEATURE_SAMPLE_AI: "true" };
+    const guard = createGuard({
+      ...sampleFeature,
+      route: { providers: failing(), candidates: seed },
+      flags: envFlags({ variables }),
+      clock: new FakeClock(),
+      retry: { maxRetries: 0 },
+      sinks: [() => 0],
+    });
+    expect(await guard.run(job, request)).toMatchObject({ status: "FAILED" });
+    variables["FF_PROVIDER_FAILOVER_ENABLED"] = "true";
+    expect(await guard.run(job, request)).toMatchObject({ status: "SUCCEEDED" });
+    variables["FF_PROVIDER_FAILOVER_ENABLED"] = "yes";
+    expect(await guard.run(job, request)).toMatchObject({ status: "FAILED" });
+  });
+
+  it("never follows a model's refusal", async () => {
+    const providers = [
+      fakeProvider<SampleJob>({
+        name: "openai",
+        onCall: (call) => call.reply(errorReply("REFUSED")),
+      }),
+      ...providersOf("custom"),
+    ];
+    const { guard } = routed(seed, { providers, failover: true });
+    expect(await guard.run(job, request)).toMatchObject({ failure: { code: "REFUSED" } });
+    expect(providers[1]?.calls).toEqual([]);
+  });
+});
+
+describe("a route that changes while it is used", () => {
+  it("takes effect with the next request", async () => {
+    const { selected, set } = routed(seed);
+    expect(await selected()).toBe("openai");
+    set([{ provider: "custom", isDefault: true }, { provider: "openai" }]);
+    expect(await selected()).toBe("custom");
+  });
+
+  it("keeps the last good one where it is malformed, and says so once", async () => {
+    const { selected, set, alerts } = routed(seed);
+    const malformed = [{ provider: "custom", isDefault: true, timeoutMs: 0 }];
+    set(malformed);
+    expect(await selected()).toBe("openai");
+    expect(await selected()).toBe("openai");
+    expect(alerts()).toEqual([
+      "ROUTE_MALFORMED the route from sql is malformed, the last good one stays, but for who is disabled: createGuard.route.candidates.0.timeoutMs: got 0, expected at least 1",
+    ]);
+  });
+
+  it("I7 disables at once, whatever else is wrong with the change", async () => {
+    const { selected, set } = routed(seed);
+    set([
+      { provider: "openai", enabled: false },
+      { provider: "custom", weight: -1 },
+    ]);
+    expect(await selected()).toBe("custom");
+    set([{ provider: "custom", enabled: false, weight: -1 }]);
+    expect(await selected()).toBe("STUBBED");
+  });
+
+  it("I7 disables also where only those are left that are never drawn", async () => {
+    const rows = [
+      { provider: "openai", weight: 1 },
+      { provider: "custom", weight: 0 },
+    ];
+    const weighted = routed(rows, { strategy: "weighted" });
+    weighted.set([{ provider: "openai", weight: 1, enabled: false }, rows[1]]);
+    expect(await weighted.selected()).toBe("STUBBED");
+    const listed = routed(rows, { strategy: "failover" });
+    listed.set([{ provider: "openai", weight: 1, enabled: false }, rows[1]]);
+    expect(await listed.selected()).toBe("custom");
+  });
+});
+
+describe("a route's options", () => {
+  const start = (route: object) => () =>
+    createGuard({
+      ...sampleFeature,
+      route: { providers: providersOf("openai", "custom"), candidates: seed, ...route },
+      flags: staticFlags({}),
+      sinks: [() => 0],
+    });
+
+  it.each([
+    [
+      { providers: providersOf("openai", "openai") },
+      `createGuard.route.providers.1.name: got "openai" twice, expected a name of its own for each provider`,
+    ],
+    [
+      { candidates: [seed[0], seed[0]] },
+      `createGuard.route.candidates.1.provider: got "custom" twice in the environment "prod", expected one candidate for each provider`,
+    ],
+    [
+      { strategy: "cheapest" },
+      `createGuard.route.strategy: got "cheapest", expected one of "default", "weighted", "requested", "failover"`,
+    ],
+    [
+      { candidates: [{ provider: "openai", timeoutMs: 600_001 }] },
+      "createGuard.route.candidates.0.timeoutMs: got 600001, expected at most 600000",
+    ],
+  ])("say in one line what is wrong: %#", (route, line) => {
+    expect(start(route)).toThrow(line);
+  });
+
+  it("are instead of a provider, not beside it", () => {
+    expect(() =>
+      createGuard({
+        ...sampleFeature,
+        provider: fakeProvider(),
+        route: { providers: providersOf("openai"), candidates: [{ provider: "openai" }] },
+        flags: staticFlags({}),
+        sinks: [() => 0],
+      }),
+    ).toThrow(
+      "createGuard.provider: got a provider and a route, expected either a provider or a route",
+    );
+  });
+});

@@ -1,0 +1,114 @@
+import type { Clock } from "@sluice/contract";
+import type { AttemptEnd, Seen, StopCause } from "./attempt-end.ts";
+import type { Work } from "./work.ts";
+
+/** Time limits of one attempt in milliseconds; the total one is part of `attemptMs`. */
+export interface AttemptClocks {
+  readonly attemptMs: number;
+  readonly firstContentMs: number;
+  /** Between two signs of life after the first content. */
+  readonly chunkMs: number;
+  /** For how long a reader may stand still while its buffer is full. */
+  readonly readerMs: number;
+}
+
+/**
+ * One call under way, whoever makes it: its signal, its four clocks, and how it is stopped. No timer is
+ * touched by a piece of content: the tick that watches over work in flight looks at what has moved.
+ */
+export class Running<In> {
+  readonly signal: AbortSignal;
+  /** Resolves when it is stopped. */
+  readonly stopped: Promise<AttemptEnd>;
+  readonly startedMs: number;
+  readonly #controller = new AbortController();
+  readonly #clock: Clock;
+  readonly #clocks: AttemptClocks;
+  readonly #work: Work<In>;
+  readonly #resolve: (end: AttemptEnd) => void;
+  readonly #cancelTimer: () => void;
+  #cause: StopCause | undefined;
+  #streams = false;
+  #bytes = 0;
+  #firstContentMs: number | undefined;
+  /** Counts signs of life; a tick that finds it unchanged finds nothing came. */
+  #moves = 0;
+  #movesSeen = 0;
+  #movedMs: number;
+  #readerMs: number | undefined;
+
+  constructor(work: Work<In>, clock: Clock, clocks: AttemptClocks) {
+    const { promise, resolve } = Promise.withResolvers<AttemptEnd>();
+    this.stopped = promise;
+    this.#resolve = resolve;
+    this.#clock = clock;
+    this.#clocks = clocks;
+    this.#work = work;
+    this.signal = this.#controller.signal;
+    this.startedMs = clock.monotonicMs();
+    this.#movedMs = this.startedMs;
+    this.#cancelTimer = clock.after(clocks.attemptMs, () => this.stop({ kind: "timeout" }));
+    work.runs(this);
+  }
+
+  get cause(): StopCause | undefined {
+    return this.#cause;
+  }
+
+  get seen(): Seen {
+    return {
+      bytes: this.#streams ? this.#bytes : undefined,
+      firstContentMs: this.#firstContentMs,
+    };
+  }
+
+  /** From here on the clocks of a stream count. */
+  streams(): void {
+    this.#streams = true;
+  }
+
+  content(bytes: number): void {
+    this.#bytes += bytes;
+    this.#moves += 1;
+    this.#firstContentMs ??= this.#clock.monotonicMs() - this.startedMs;
+  }
+
+  progress(): void {
+    this.#moves += 1;
+  }
+
+  /** While it waits for its reader the upstream owes nothing. */
+  awaitsReader(awaits: boolean): void {
+    this.#readerMs = awaits ? this.#clock.monotonicMs() : undefined;
+    this.#moves += 1;
+  }
+
+  stop(cause: StopCause): void {
+    if (this.#cause !== undefined) return;
+    this.#cause = cause;
+    this.#resolve({ kind: "stopped", cause, seen: this.seen });
+    this.#controller.abort();
+  }
+
+  /** Looks at the clocks of a stream. */
+  check(now: number): void {
+    if (!this.#streams || this.#cause !== undefined) return;
+    const { firstContentMs, chunkMs, readerMs } = this.#clocks;
+    if (this.#readerMs !== undefined) {
+      if (now - this.#readerMs >= readerMs) this.stop({ kind: "client" });
+    } else if (this.#firstContentMs === undefined) {
+      if (now - this.startedMs >= firstContentMs) this.stop({ kind: "timeout" });
+    } else if (this.#moves !== this.#movesSeen) {
+      this.#movesSeen = this.#moves;
+      this.#movedMs = now;
+    } else if (now - this.#movedMs >= chunkMs) {
+      this.stop({ kind: "stalled" });
+    }
+  }
+
+  /** The call is over, whichever way. */
+  end(): void {
+    this.#work.runs(undefined);
+    this.#cancelTimer();
+  }
+}
