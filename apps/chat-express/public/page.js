@@ -1,6 +1,7 @@
 const byId = (id) => document.getElementById(id);
 const state = byId("state");
 const kill = byId("kill");
+const breakButton = byId("break");
 const log = byId("log");
 const form = byId("form");
 const text = byId("text");
@@ -20,7 +21,16 @@ async function refresh() {
       : now.shut
         ? `AI path shut: ${now.shut}`
         : `AI path open at ${now.percent} %`;
-    state.textContent = `${gate} · model: ${now.upstream} · circuit ${now.breaker}`;
+    const providers = now.providers.map(({ provider, state: its }) => `${provider} ${its}`);
+    state.textContent = [
+      gate,
+      `model: ${now.upstream}`,
+      ...providers,
+      `failover ${now.failover ? "on" : "off"}`,
+    ].join(" · ");
+    breakButton.hidden = now.broken === null;
+    breakButton.textContent = now.broken ? "Mend the first provider" : "Break the first provider";
+    breakButton.classList.toggle("restore", now.broken === true);
     kill.textContent = killed ? "Restore the AI path" : "Kill the AI path";
     kill.classList.toggle("restore", killed);
     kill.disabled = false;
@@ -47,7 +57,9 @@ async function reasonOf(decision) {
   const response = await fetch(`/api/decisions/${encodeURIComponent(decision)}`);
   if (!response.ok) return "";
   const note = await response.json();
-  return `${note.code ?? note.status} · ${note.latencyMs} ms`;
+  const by = note.provider === null ? "" : ` by ${note.provider}`;
+  const instead = note.fallback ? " (stood in)" : "";
+  return `${note.code ?? note.status}${by}${instead} · ${note.latencyMs} ms`;
 }
 
 async function send(content) {
@@ -68,11 +80,12 @@ async function send(content) {
 async function ask(answer) {
   const response = await fetch("/api/chat", {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", accept: "text/event-stream, application/json" },
     body: JSON.stringify({ messages: messages.slice(-maxSent) }),
   });
-  const body = await response.json();
-  const failed = body.status === "FAILED" || response.status >= 400;
+  const flows = response.headers.get("content-type")?.startsWith("text/event-stream");
+  const body = flows ? await readAnswer(response.body, answer) : await response.json();
+  const failed = body.status === "FAILED" || body.reply === undefined || response.status >= 400;
   const reply = body.reply ?? body.code ?? body.title ?? body.error;
   const path = failed ? "failed" : (response.headers.get("sluice-path") ?? "legacy");
   const why = element("span", "why", "");
@@ -83,6 +96,32 @@ async function ask(answer) {
   answer.replaceChildren(String(reply), why);
   if (body.reply) messages.push({ role: "assistant", content: body.reply });
   else messages.pop();
+}
+
+/** Shows the text as it flows; gives the value of the last event. */
+async function readAnswer(stream, answer) {
+  let text = "";
+  let last;
+  for await (const event of eventsOf(stream)) {
+    last = event;
+    if (event.type !== "text-delta") continue;
+    text += event.text;
+    answer.textContent = text;
+    answer.scrollIntoView({ block: "end" });
+  }
+  // What ends without its last event was cut, and is no answer.
+  if (last?.type === "finish") return last.value;
+  return { status: "FAILED", code: `${last?.code ?? "cut off"}, after “${text.slice(-40)}”` };
+}
+
+async function* eventsOf(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const events = (rest + next.value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) yield JSON.parse(event.replace(/^data: /, ""));
+  }
 }
 
 form.addEventListener("submit", async (event) => {
@@ -107,6 +146,11 @@ kill.addEventListener("click", async () => {
     trouble = "the app does not answer";
   }
   if (trouble !== "") log.append(element("p", "answer trouble", trouble));
+  await refresh();
+});
+
+breakButton.addEventListener("click", async () => {
+  await fetch("/api/break", { method: "POST" });
   await refresh();
 });
 

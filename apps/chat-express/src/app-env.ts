@@ -20,6 +20,10 @@ export const appEnvSchema = z.object({
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
+  /** A second, OpenAI-compatible host, for failover. */
+  CUSTOM_BASE_URL: z.string().optional(),
+  CUSTOM_API_KEY: z.string().optional(),
+  CUSTOM_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
   /** Time limit of one model call. */
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
 });

@@ -8,6 +8,8 @@ export const chatContract = defineContract({
   ok: z.object({ status: z.literal("OK"), reply }),
   failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
   stub: z.object({ status: z.literal("STUB"), reply }),
+  // The model writes plain text, which flows to the page as it comes.
+  text: { field: "reply", maxChars: 16_000 },
 });
 
 export const chatRequestSchema = z.object({

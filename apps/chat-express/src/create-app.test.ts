@@ -19,8 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const on = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\n";
-const good: UpstreamAnswer = (res) =>
-  sendJson(res, chatCompletion('{"status":"OK","reply":"from the model"}'));
+const good: UpstreamAnswer = (res) => sendJson(res, chatCompletion("from the model"));
 
 /** Stands for what a person writes; nothing printed, and no error, may hold it. */
 const sentinel = "sentinel-9be1";
@@ -28,8 +27,13 @@ const sentinel = "sentinel-9be1";
 /** So that a flags file has stood for long when it is read first, and counts at once. */
 const anHourLater: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + 3_600_000 };
 
-async function setUp(flagsText: string | undefined, answer: UpstreamAnswer = good) {
+async function setUp(
+  flagsText: string | undefined,
+  answer: UpstreamAnswer = good,
+  secondAnswer?: UpstreamAnswer,
+) {
   const upstream = await startUpstream(answer);
+  const second = secondAnswer && (await startUpstream(secondAnswer));
   const flagsFile = join(folder, `${randomUUID()}.env`);
   if (flagsText !== undefined) await writeFile(flagsFile, flagsText);
   const flags = flagFile(flagsFile, { clock: anHourLater, pollMs: 5, stableMs: 10 });
@@ -39,6 +43,7 @@ async function setUp(flagsText: string | undefined, answer: UpstreamAnswer = goo
     timeoutMs: 2000,
     apiKey: "sk-test",
     baseUrl: `${upstream.url}/v1`,
+    custom: second && { baseUrl: `${second.url}/v1`, apiKey: undefined, model: "second" },
     sinks: [() => undefined],
   });
   const app = createApp({ guard, flags, flagsFile, upstream: "test" });
@@ -46,6 +51,7 @@ async function setUp(flagsText: string | undefined, answer: UpstreamAnswer = goo
     guard.close();
     flags.close();
     await upstream.close();
+    await second?.close();
   });
   const edit = async (text: string): Promise<void> => {
     await writeFile(`${flagsFile}.new`, text);
@@ -121,6 +127,94 @@ describe("the legacy handler", () => {
   });
 });
 
+/** Frames of a streamed completion, as OpenAI sends them. */
+const frames = (...texts: readonly string[]): string =>
+  [
+    ...texts.map((content) => ({ choices: [{ index: 0, delta: { content } }] })),
+    { choices: [{ index: 0, delta: {}, finish_reason: "stop" }] },
+  ]
+    .map((frame) => `data: ${JSON.stringify(frame)}\n\n`)
+    .join("");
+
+const streaming =
+  (...texts: readonly string[]): UpstreamAnswer =>
+  (res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    res.end(`${frames(...texts)}data: [DONE]\n\n`);
+  };
+
+const eventsOf = (text: string): readonly { readonly type: string; readonly text?: string }[] =>
+  text
+    .split("\n\n")
+    .filter((frame) => frame !== "")
+    .map((frame) => JSON.parse(frame.replace(/^data: /, "")) as { readonly type: string });
+
+describe("the gateway, asked for a stream", () => {
+  const ask = (app: Express) => chat(app).set("accept", "text/event-stream").buffer(true);
+
+  it("lets the model's text flow, piece by piece", async () => {
+    const { app } = await setUp(on, streaming("from ", "the model"));
+    const response = await ask(app).expect(200);
+    expect(response.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
+    expect(response.headers["sluice-path"]).toBe("ai");
+    expect(eventsOf(response.text)).toEqual([
+      { type: "text-delta", text: "from " },
+      { type: "text-delta", text: "the model" },
+      {
+        type: "finish",
+        status: "SUCCEEDED",
+        path: "ai",
+        value: { status: "OK", reply: "from the model" },
+      },
+    ]);
+  });
+
+  it("gives the stub as a stream where the request is diverted", async () => {
+    const { app } = await setUp(`${on}CHAT_AI_ROLLOUT_PERCENT=0\n`, streaming("no"));
+    const response = await ask(app).expect(200);
+    expect(response.headers["sluice-path"]).toBe("stub");
+    expect(eventsOf(response.text).at(-1)).toMatchObject({ type: "finish", status: "STUBBED" });
+  });
+
+  it("answers with a status where it fails before any content", async () => {
+    const { app } = await setUp(on, (res) => sendJson(res, { error: {} }, 400));
+    const response = await ask(app).expect(502);
+    expect(response.body).toEqual({ status: "FAILED", code: "PROVIDER_BAD_REQUEST" });
+  });
+
+  it("I13 ends with a failed event where the model is cut off after content", async () => {
+    const { app } = await setUp(on, (res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      const [first] = frames("half").split("\n\n");
+      res.write(`${first}\n\n`, () => res.socket?.destroy());
+    });
+    const response = await ask(app).expect(200);
+    expect(eventsOf(response.text)).toMatchObject([
+      { type: "text-delta", text: "half" },
+      { type: "failed", code: "STREAM_CUT", value: { status: "FAILED" } },
+    ]);
+  });
+});
+
+describe("two providers", () => {
+  const broken: UpstreamAnswer = (res) => sendJson(res, { error: {} }, 503);
+  const second: UpstreamAnswer = (res) => sendJson(res, chatCompletion("from the second"));
+
+  it("stand in for each other where the switch says so", async () => {
+    const { app } = await setUp(`${on}FF_PROVIDER_FAILOVER_ENABLED=true\n`, broken, second);
+    const response = await chat(app).expect(200);
+    expect(response.body).toEqual({ status: "OK", reply: "from the second" });
+    const decision = response.headers["sluice-decision"] as string;
+    const note = await request(app).get(`/api/decisions/${decision}`);
+    expect(note.body).toMatchObject({ provider: "custom", fallback: true });
+  });
+
+  it("are one while the switch is off", async () => {
+    const { app } = await setUp(on, broken, second);
+    await chat(app).expect(502);
+  });
+});
+
 describe("the gateway", () => {
   it("answers by the model under the contract, with its path and decision", async () => {
     const { app, upstream } = await setUp(on);
@@ -189,25 +283,19 @@ describe("the gateway", () => {
       "PROVIDER_UNAVAILABLE",
     ],
     ["garbage", (res) => void res.end(sentinel), 502, "PROVIDER_UNAVAILABLE"],
-    ["prose", (res) => sendJson(res, chatCompletion(sentinel)), 502, "OUTPUT_NOT_JSON"],
     [
-      "another form",
-      (res) => sendJson(res, chatCompletion(`{"reply":"${sentinel}"}`)),
+      "a refusal",
+      (res) => sendJson(res, chatCompletion(null, { message: { refusal: sentinel } })),
+      502,
+      "REFUSED",
+    ],
+    [
+      "more than the contract takes",
+      (res) => sendJson(res, chatCompletion(sentinel.repeat(2000))),
       502,
       "OUTPUT_SCHEMA_INVALID",
     ],
-    [
-      "an empty reply",
-      (res) => sendJson(res, chatCompletion('{"status":"OK","reply":""}')),
-      502,
-      "OUTPUT_SCHEMA_INVALID",
-    ],
-    [
-      "a status of the stub",
-      (res) => sendJson(res, chatCompletion('{"status":"STUB","reply":"x"}')),
-      502,
-      "OUTPUT_SCHEMA_INVALID",
-    ],
+    ["nothing", (res) => sendJson(res, chatCompletion("")), 502, "OUTPUT_SCHEMA_INVALID"],
     ["a reset", (res) => res.socket?.resetAndDestroy(), 502, "PROVIDER_UNAVAILABLE"],
   ])(
     "answers FAILED under the contract when the model answers %s",

@@ -17,11 +17,14 @@ export interface AppOptions {
   readonly flagsFile: string;
   /** For the page: which model answers. */
   readonly upstream: string;
+  /** Makes the first provider fail, or work again; only of a local stand-in. */
+  readonly breakDown?: ((broken: boolean) => void) | undefined;
 }
 
 const page = fileURLToPath(new URL("../public", import.meta.url));
 
-export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { guard, flags } = options;
   const app = express().disable("x-powered-by");
   const legacy = legacyChat();
   const outcomes = recentOutcomes();
@@ -30,6 +33,7 @@ export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Ex
     subject: subjectOf,
     input: chatRequestSchema,
     bodyLimitBytes: 1024 * 1024,
+    stream: true,
     onOutcome: (outcome) => outcomes.note(outcome),
   });
 
@@ -37,7 +41,7 @@ export function createApp({ guard, flags, flagsFile, upstream }: AppOptions): Ex
     const answer = isAuthoritative(flags.readSwitches().switches) ? guarded : legacy;
     return answer(req, res, next);
   });
-  app.use("/api", operatorRoutes({ guard, flags, flagsFile, outcomes, upstream }));
+  app.use("/api", operatorRoutes({ ...options, outcomes }));
   app.get("/healthz", (_req, res) => {
     res.json({ status: "ok" });
   });

@@ -16,8 +16,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const on = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\n";
-const good: UpstreamAnswer = (res) =>
-  sendJson(res, chatCompletion('{"status":"OK","reply":"from the model"}'));
+const good: UpstreamAnswer = (res) => sendJson(res, chatCompletion("from the model"));
 
 async function tempFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-main-"));

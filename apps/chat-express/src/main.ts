@@ -12,10 +12,15 @@ const drainMs = 5000;
 
 async function main(): Promise<void> {
   const env = parseAppEnv(process.env);
-  const local = env.OPENAI_API_KEY === undefined ? await startLocalUpstream() : undefined;
+  const local = env.OPENAI_API_KEY === undefined ? await startLocalUpstream("first") : undefined;
+  const second =
+    local !== undefined && env.CUSTOM_BASE_URL === undefined
+      ? await startLocalUpstream("second")
+      : undefined;
   if (local !== undefined) {
     console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
   }
+  const customUrl = second?.baseUrl ?? env.CUSTOM_BASE_URL;
   const flags = flagFile(env.SLUICE_FLAGS_FILE);
   const guard = chatGuard({
     flags,
@@ -24,6 +29,10 @@ async function main(): Promise<void> {
     // Else the provider reads its own variables, and says which of them is wrong.
     apiKey: local === undefined ? undefined : "local",
     baseUrl: local?.baseUrl,
+    custom:
+      customUrl === undefined
+        ? undefined
+        : { baseUrl: customUrl, apiKey: env.CUSTOM_API_KEY, model: env.CUSTOM_MODEL },
     sinks: [printAlert],
   });
   flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems));
@@ -33,12 +42,14 @@ async function main(): Promise<void> {
     flags,
     flagsFile: env.SLUICE_FLAGS_FILE,
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
+    breakDown: local?.breakDown,
   });
   const server = createServer(app);
   const release = (): void => {
     guard.close();
     flags.close();
     void local?.stop();
+    void second?.stop();
   };
   server.listen(env.PORT, env.CHAT_HOST, () => {
     const { port } = server.address() as AddressInfo;

@@ -11,14 +11,16 @@ export interface OperatorRoutesOptions {
   readonly flagsFile: string;
   readonly outcomes: RecentOutcomes;
   readonly upstream: string;
+  readonly breakDown?: ((broken: boolean) => void) | undefined;
 }
 
 /** What the page asks and does besides chatting. */
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
-  const { guard, flags, flagsFile, outcomes, upstream } = options;
+  const { guard, flags, flagsFile, outcomes, upstream, breakDown } = options;
   const router = express.Router();
   const killFile = createKillFile(flagsFile);
   let kills = 0;
+  let broken = false;
 
   router.get("/state", (_req, res) => {
     const { shut, percent, flagProblems, providers } = guard.describe();
@@ -26,7 +28,12 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
       gateway: isAuthoritative(flags.readSwitches().switches),
       shut: shut?.reason ?? null,
       percent,
-      breaker: providers[0]?.breaker,
+      providers: providers.map(({ provider, breaker, coolingMs }) => ({
+        provider,
+        state: coolingMs === undefined ? breaker : "cooling down",
+      })),
+      failover: flags.readSwitches().switches.FF_PROVIDER_FAILOVER_ENABLED,
+      broken: breakDown === undefined ? null : broken,
       upstream,
       problems: [
         ...flagProblems.map(
@@ -62,6 +69,16 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
     // A kill that came meanwhile stands.
     if (kills === killsBefore) guard.restore();
     res.json({ killed: kills !== killsBefore });
+  });
+
+  router.post("/break", fromThisPage, (_req, res) => {
+    if (breakDown === undefined) {
+      res.status(409).json({ error: "only the local stand-in can be broken" });
+      return;
+    }
+    broken = !broken;
+    breakDown(broken);
+    res.json({ broken });
   });
   return router;
 }

@@ -5,6 +5,9 @@ export interface OutcomeNote {
   readonly path: string;
   readonly status: string;
   readonly code: string | null;
+  /** Who answered; null where no provider did. */
+  readonly provider: string | null;
+  readonly fallback: boolean;
   readonly latencyMs: number;
 }
 
@@ -31,6 +34,8 @@ export function recentOutcomes(): RecentOutcomes {
         path: outcome.path,
         status: outcome.status,
         code: "reason" in outcome ? outcome.reason : failureOf(outcome),
+        provider: outcome.record.fallbackProvider ?? outcome.record.selectedProvider ?? null,
+        fallback: outcome.record.fallbackUsed,
         latencyMs: Math.round(outcome.record.latencyMs),
       });
     },

@@ -322,7 +322,9 @@ describe("circuitBreaker()", () => {
     const guard = sampleGuard();
     const app = appOf(circuitBreaker(guard, options()), broken);
     expect([await from(app), await from(app)]).toEqual(["broken", "broken"]);
-    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), {
+      interval: 1,
+    });
     expect(await from(app)).toBe("legacy");
     expect(await guard.run(job, run("run-1"))).toMatchObject({ reason: "CIRCUIT_OPEN" });
   });
@@ -380,9 +382,13 @@ describe("circuitBreaker()", () => {
     const bad = appOf(circuitBreaker(guard, options()), broken);
     await from(bad);
     await from(bad);
-    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), {
+      interval: 1,
+    });
     expect(await from(appOf(circuitBreaker(guard, options()), handler))).toBe("model");
-    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("closed"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("closed"), {
+      interval: 1,
+    });
   });
 });
 
@@ -418,7 +424,9 @@ describe("the five in a chain", () => {
     );
     await from(failing);
     await from(failing);
-    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), {
+      interval: 1,
+    });
     const app = chain(guard, handler);
     for (let i = 0; i < 5; i += 1) expect(await from(app)).toBe("legacy");
     expect(guard.budget.use("run-1").calls).toBe(0);
@@ -432,7 +440,9 @@ describe("the five in a chain", () => {
     );
     await from(failing);
     await from(failing);
-    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), { interval: 1 });
+    await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("half_open"), {
+      interval: 1,
+    });
     // The other way round: the permit is taken before the budget says no.
     const app = appOf(circuitBreaker(guard, options()), budget(guard, options()), handler);
     expect(await from(app)).toBe("legacy");

@@ -4,14 +4,17 @@ import {
   toHttpOutcome,
   toInputProblem,
   type Guard,
+  type GuardRequest,
   type HttpOutcome,
   type Problem,
+  type StreamHead,
 } from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { clientSignal } from "./client-signal.ts";
 import { jsonBodyReader } from "./read-json-body.ts";
 import { sendHttpOutcome, sendProblem } from "./send-http-outcome.ts";
+import { sendStream } from "./send-stream.ts";
 
 export interface GuardRouteOptions<In, Ok, Failed, Stub> {
   /** Whom eligibility is decided for: from the application's own authentication, not from a client header. */
@@ -22,6 +25,11 @@ export interface GuardRouteOptions<In, Ok, Failed, Stub> {
   readonly run?: (req: Request, input: In) => string | undefined;
   /** Default 100 KiB. An earlier body parser's own limit comes first. */
   readonly bodyLimitBytes?: number;
+  /**
+   * A client that asks for `text/event-stream` gets the answer as it flows, as server-sent events. Default
+   * false.
+   */
+  readonly stream?: boolean;
   /** `sluice-path` and `sluice-decision`. Default true. */
   readonly headers?: boolean;
   /** Sees each outcome; what it throws is ignored. */
@@ -37,6 +45,7 @@ const optionsSchema = z.strictObject({
     .int()
     .min(1)
     .default(100 * 1024),
+  stream: z.boolean().default(false),
   headers: z.boolean().default(true),
   onOutcome: functionSchema.optional(),
 });
@@ -50,7 +59,8 @@ export function guardRoute<In, Ok, Failed, Stub>(
   guard: Guard<In, Ok, Failed, Stub>,
   options: GuardRouteOptions<In, Ok, Failed, Stub>,
 ): RequestHandler {
-  const { bodyLimitBytes, headers } = parseOptions("guardRoute", optionsSchema, options);
+  const parsedOptions = parseOptions("guardRoute", optionsSchema, options);
+  const { bodyLimitBytes, headers } = parsedOptions;
   const readBody = jsonBodyReader(bodyLimitBytes);
 
   const answer = async (req: Request, res: Response): Promise<void> => {
@@ -66,12 +76,23 @@ export function guardRoute<In, Ok, Failed, Stub>(
       return;
     }
     const { input } = parsed;
-    const outcome = await guard.run(input, {
+    const request: GuardRequest = {
       subject: options.subject(req),
       attributes: options.attributes?.(req, input),
       run: options.run?.(req, input),
       signal: clientSignal(res),
-    });
+    };
+    if (parsedOptions.stream) {
+      // Two answers for one address: what is cached of one must not be given for the other.
+      res.vary("Accept");
+      if (req.accepts(["application/json", "text/event-stream"]) === "text/event-stream") {
+        const stream = guard.stream(input, request);
+        await sendStream(res, stream, (head) => (headers ? headersOfHead(head) : {}));
+        observe(options.onOutcome, await stream.outcome, req);
+        return;
+      }
+    }
+    const outcome = await guard.run(input, request);
     observe(options.onOutcome, outcome, req);
     const http = toHttpOutcome(outcome);
     sendHttpOutcome(
@@ -99,6 +120,16 @@ function parseInput<In>(
     const title = "The request body is nested too deeply";
     return { problem: { type: "about:blank", title, status: 400 } };
   }
+}
+
+/** Once content flows it is the model's. */
+function headersOfHead({
+  decision,
+  outcome,
+}: StreamHead<unknown, unknown, unknown>): HttpOutcome["headers"] {
+  return outcome === undefined
+    ? { "sluice-decision": decision.id, "sluice-path": "ai" }
+    : ownHeaders(outcome);
 }
 
 /** Headers of our own, which say who answered and by which decision. */

@@ -23,7 +23,7 @@ const open = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\nCHAT_AI_KILL=f
 const answering =
   (reply: string): UpstreamAnswer =>
   (res) =>
-    sendJson(res, chatCompletion(JSON.stringify({ status: "OK", reply })));
+    sendJson(res, chatCompletion(reply));
 
 interface Setting {
   readonly page: Page;

@@ -75,6 +75,7 @@ const PARTS: readonly Part[] = [
       userInFlight: 0,
       globalInFlight: 0,
       messageRate: 0,
+      toolRate: 0,
       leaseMs: 0,
       maxLeases: 0,
       clock: 0,

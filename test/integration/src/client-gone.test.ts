@@ -5,9 +5,7 @@ import { openFlags, startChatApp } from "./chat-app.ts";
 it("I4 clients that go away end their calls of the model and leave nothing held", {
   timeout: 15_000,
 }, async () => {
-  const upstream = await startUpstream((res) =>
-    sendJson(res, chatCompletion('{"status":"OK","reply":"x"}')),
-  );
+  const upstream = await startUpstream((res) => sendJson(res, chatCompletion("x")));
   onTestFinished(() => upstream.close());
   const app = await startChatApp({
     upstreamUrl: upstream.url,
@@ -36,11 +34,15 @@ it("I4 clients that go away end their calls of the model and leave nothing held"
     async () => {
       const state = (await (await fetch(`${app.url}/api/state`)).json()) as object;
       // What clients do says nothing about the provider.
-      expect(state).toMatchObject({ inFlight: 0, breaker: "closed", outcomes: { FAILED: 20 } });
+      expect(state).toMatchObject({
+        inFlight: 0,
+        providers: [{ provider: "openai", state: "closed" }],
+        outcomes: { FAILED: 20 },
+      });
     },
     { interval: 10 },
   );
-  upstream.answerWith((res) => sendJson(res, chatCompletion('{"status":"OK","reply":"y"}')));
+  upstream.answerWith((res) => sendJson(res, chatCompletion("y")));
   expect((await app.chat("Hello")).body).toEqual({ status: "OK", reply: "y" });
   expect(app.process.stderr).toBe("");
 });

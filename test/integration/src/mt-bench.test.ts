@@ -32,8 +32,7 @@ const readPrompts = (): readonly string[] =>
 
 const atOnce = 16;
 
-const good: UpstreamAnswer = (res) =>
-  sendJson(res, chatCompletion(JSON.stringify({ status: "OK", reply: "A good answer." })));
+const good: UpstreamAnswer = (res) => sendJson(res, chatCompletion("A good answer."));
 
 async function upstreamThat(answer: UpstreamAnswer): Promise<Upstream> {
   const upstream = await startUpstream(answer);
@@ -127,8 +126,8 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
   it.each<[what: string, answer: UpstreamAnswer]>([
     ["500", (res) => sendJson(res, { error: { message: "no" } }, 500)],
     ["garbage", (res) => void res.end("\u0000 no JSON {")],
-    ["prose", (res) => sendJson(res, chatCompletion("Of course! Here is my answer."))],
-    ["another form", (res) => sendJson(res, chatCompletion('{"answer":42}'))],
+    ["too much", (res) => sendJson(res, chatCompletion("x".repeat(16_001)))],
+    ["a refusal", (res) => sendJson(res, chatCompletion(null, { message: { refusal: "no" } }))],
     ["nothing", (res) => void res.end()],
     ["a hanging connection", () => undefined],
     [

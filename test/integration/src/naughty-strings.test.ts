@@ -19,7 +19,7 @@ const sentSchema = z.object({
 const echo: UpstreamAnswer = (res, { body }) => {
   const { messages } = sentSchema.parse(JSON.parse(body));
   const reply = messages.at(-1)?.content;
-  sendJson(res, chatCompletion(JSON.stringify({ status: "OK", reply })));
+  sendJson(res, chatCompletion(reply));
 };
 
 const isHeaderValue = (text: string): boolean => /^[\t\x20-\x7e\x80-\xff]+$/.test(text);

@@ -6,7 +6,7 @@ import { openFlags, startChatApp } from "./chat-app.ts";
 const sentinel = "SENTINEL-c0ffee-42";
 
 const answers: readonly UpstreamAnswer[] = [
-  (res) => sendJson(res, chatCompletion(JSON.stringify({ status: "OK", reply: sentinel }))),
+  (res) => sendJson(res, chatCompletion(sentinel)),
   (res) => sendJson(res, chatCompletion(sentinel)),
   (res) => sendJson(res, chatCompletion(JSON.stringify({ [sentinel]: sentinel }))),
   (res) => sendJson(res, chatCompletion(null, { message: { refusal: sentinel } })),

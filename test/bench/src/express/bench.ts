@@ -21,7 +21,7 @@ export async function benchExpress(): Promise<readonly Metric[]> {
   const upstream = await startChild(new URL("./upstream-process.js", import.meta.url), []);
   const start = (kind: string): Promise<Child> =>
     startChild(new URL("./route-process.js", import.meta.url), [kind, String(upstream.port)], {
-      FEATURE_BENCH: "true",
+      env: { FEATURE_BENCH: "true" },
     });
   const routes = {
     bare: await start("bare"),
