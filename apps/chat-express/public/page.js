@@ -109,9 +109,9 @@ async function readAnswer(stream, answer) {
     answer.textContent = text;
     answer.scrollIntoView({ block: "end" });
   }
-  // What ends without its last event was cut, and is no answer.
   if (last?.type === "finish") return last.value;
-  return { status: "FAILED", code: `${last?.code ?? "cut off"}, after “${text.slice(-40)}”` };
+  // What ends without its last event was cut, and is no answer; what was read stays to be seen.
+  return { status: "FAILED", code: `${text}… (not complete: ${last?.code ?? "cut off"})` };
 }
 
 async function* eventsOf(stream) {

@@ -25,6 +25,10 @@ const answering =
   (res) =>
     sendJson(res, chatCompletion(reply));
 
+/** One frame of a streamed completion, as OpenAI sends it. */
+const frame = (delta: object, finish: string | null = null): string =>
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+
 interface Setting {
   readonly page: Page;
   readonly upstream: Upstream;
@@ -110,7 +114,7 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
 
     const byModel = await say(page, "When are you open?");
     expect(byModel.path).toBe("AI");
-    expect(byModel.why).toMatch(/SUCCEEDED · \d+ ms/);
+    expect(byModel.why).toMatch(/SUCCEEDED by openai · \d+ ms/);
     expect(byModel.text).toContain("Seven days a week.");
 
     await page.getByRole("button", { name: "Kill the AI path" }).click();
@@ -147,6 +151,38 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
     expect((await say(page, markup)).text).toContain(markup);
     expect(await page.locator("main img, main script").count()).toBe(0);
     expect(await page.title()).toBe("Guarded chat");
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows the model's text as it flows, and a kill in the middle of it", async () => {
+    const { page, upstream, complaints } = await opened();
+    await state(page, "AI path open");
+    const { promise, resolve: goOn } = Promise.withResolvers<void>();
+    upstream.answerWith(async (res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      res.write(frame({ content: "Seven " }));
+      await promise;
+      res.write(frame({ content: "days." }));
+      res.end(frame({}, "stop"));
+    });
+    const asked = say(page, "When are you open?");
+    await page
+      .locator(".answer")
+      .filter({ hasText: /^Seven\s*$/ })
+      .waitFor();
+    goOn();
+    expect((await asked).text).toContain("Seven days.");
+
+    upstream.answerWith((res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      res.write(frame({ content: "On Sundays we" }));
+    });
+    const cut = say(page, "And on Sundays?");
+    await page.locator(".answer").filter({ hasText: "On Sundays we" }).waitFor();
+    await page.getByRole("button", { name: "Kill the AI path" }).click();
+    expect(await cut).toMatchObject({ path: "failed" });
+    expect((await cut).text).toContain("On Sundays we… (not complete: KILLED)");
+    await upstream.settled();
     expect(complaints).toEqual([]);
   });
 
