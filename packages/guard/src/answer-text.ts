@@ -47,6 +47,8 @@ export class AnswerText {
     this.#length = 0;
     this.#left = false;
     this.#scan = startScan(this.#forbidden);
+    // A pattern may begin in one turn and end in the next. Of the turns before has left what may.
+    if (this.#rules !== undefined) this.#scan.push(this.#before);
   }
 
   /** `refused`: the contract does not permit the text. A promise: its reader needs time. */
@@ -61,14 +63,17 @@ export class AnswerText {
     return certain === "" ? undefined : this.#emit(certain);
   }
 
-  /** The turn is complete: what was held back is certain now. */
-  endTurn(): Promise<void> | undefined {
-    const rest = this.#rules === undefined || this.#write === undefined ? "" : this.#scan.end();
+  /** The turn is complete, and another follows. */
+  endTurn(): void {
     this.#before += this.ofAttempt();
     this.#pieces = [];
     this.#length = 0;
-    this.#scan = startScan(this.#forbidden);
-    return rest === "" ? undefined : this.#emit(rest);
+  }
+
+  /** The answer is complete: what was held back is certain now. */
+  end(): void {
+    const rest = this.#rules === undefined || this.#write === undefined ? "" : this.#scan.end();
+    if (rest !== "") void this.#emit(rest);
   }
 
   ofAttempt(): string {

@@ -34,7 +34,7 @@ import { memoryBudgets } from "./stores/memory-budgets.ts";
 import { systemClock } from "./system-clock.ts";
 import { metricsSink } from "./telemetry/metrics-sink.ts";
 import { createTracing, loadOpenTelemetry } from "./telemetry/tracing.ts";
-import { createTools } from "./tools/run-tools.ts";
+import { createTools, type Tools } from "./tools/run-tools.ts";
 import { createTripwire, type Tripwire } from "./tripwire.ts";
 import { wireRoute } from "./wire-route.ts";
 import type { Work } from "./work.ts";
@@ -45,6 +45,7 @@ export interface Assembly<In, Ok, Failed, Stub> {
   readonly source: FlagSource;
   readonly route: Route<In>;
   readonly budgets: BudgetStore;
+  readonly tools: Tools | undefined;
   readonly events: Events;
   readonly safety: Safety;
   readonly tripwire: Tripwire;
@@ -200,6 +201,7 @@ export function assembleGuard<
     holdTaker: createHoldTaker<In>({
       reservations,
       breakerMode: settings.gates["circuit-breaker"].mode,
+      onThrow: () => onGateThrow("budget"),
     }),
     retries: createRetryAllowance(settings.retry.budgetRatio),
     retryRules: settings.retry,
@@ -229,6 +231,7 @@ export function assembleGuard<
     source,
     route,
     budgets,
+    tools,
     events,
     safety,
     tripwire,

@@ -1,14 +1,14 @@
-import type {
-  BudgetReservation,
-  GateMode,
-  Hold,
-  ProviderAsk,
+import {
   Reason,
-  SkipReason,
+  type BudgetReservation,
+  type GateMode,
+  type Hold,
+  type ProviderAsk,
+  type SkipReason,
 } from "@sluice/contract";
 import type { Candidate } from "./candidate.ts";
 import { askPermit } from "./permits.ts";
-import { reservationHold, type Reservations } from "./reservations.ts";
+import { reservationHold, type ReservationReply, type Reservations } from "./reservations.ts";
 import type { Work } from "./work.ts";
 
 /** What one attempt holds: its reservation and its permit. */
@@ -39,8 +39,22 @@ export interface HoldTaker<In> {
 export function createHoldTaker<In>(options: {
   readonly reservations: Reservations<In> | undefined;
   readonly breakerMode: GateMode;
+  /** A prompt's counter or a store threw, which says nothing of what is left. */
+  readonly onThrow: () => void;
 }): HoldTaker<In> {
-  const { reservations, breakerMode } = options;
+  const { reservations, breakerMode, onThrow } = options;
+
+  const askBudget = (
+    of: Reservations<In>,
+    ...asked: Parameters<Reservations<In>["reserve"]>
+  ): ReservationReply => {
+    try {
+      return of.reserve(...asked);
+    } catch {
+      onThrow();
+      return { granted: false, reason: Reason.STORE_UNAVAILABLE, indeterminate: true };
+    }
+  };
 
   const reserve = (
     work: Work<In>,
@@ -48,7 +62,7 @@ export function createHoldTaker<In>(options: {
     ask: ProviderAsk<In>,
   ): BudgetReservation | Reason | undefined => {
     if (reservations === undefined || reservations.mode === "off") return undefined;
-    const reply = reservations.reserve(work.context.request.run, candidate, ask);
+    const reply = askBudget(reservations, work.context.request.run, candidate, ask);
     if (reply.granted) return reply.reservation;
     if (reservations.mode === "shadow") return undefined;
     if (reply.indeterminate && reservations.onIndeterminate === "open") return undefined;

@@ -76,7 +76,7 @@ export async function attemptOnce<In, Ok>(
     };
     const flows = given.streams ? answer : undefined;
     const ended = await attempt(provider, call, running, tracing, flows);
-    const ran = await judge(parts, answer, ended);
+    const ran = judge(parts, answer, ended);
     // A tripwire that this attempt trips stops the others of its run.
     running.end();
     const code = codeOf(ran);

@@ -7,6 +7,8 @@ import { given } from "./given.ts";
 import { notReadyOf } from "./provider-readiness.ts";
 import type { Route } from "./route.ts";
 import type { Safety } from "./safety.ts";
+import type { ToolQueueState } from "./tools/tool-queue.ts";
+import type { Tools } from "./tools/run-tools.ts";
 
 /** A guard as people and programs read it. */
 export interface GuardDescription {
@@ -23,6 +25,8 @@ export interface GuardDescription {
     readonly onIndeterminate: OnIndeterminate;
     readonly detail: string;
   }[];
+  /** What the model may call, and how full the tools' queue is; absent without tools. */
+  readonly tools?: { readonly names: readonly string[]; readonly queue: ToolQueueState };
   readonly eventsDropped: number;
   toString(): string;
 }
@@ -42,9 +46,10 @@ export function describeGuard<In>(parts: {
   readonly gates: readonly Gate<In>[];
   readonly safety: Safety;
   readonly route: Route<In>;
+  readonly tools: Tools | undefined;
   readonly events: Events;
 }): GuardDescription {
-  const { feature, gates, safety, route, events } = parts;
+  const { feature, gates, safety, route, tools, events } = parts;
   const { flags } = safety.current();
   const shut = safety.shut();
   const description = {
@@ -59,6 +64,10 @@ export function describeGuard<In>(parts: {
       onIndeterminate,
       detail,
     })),
+    ...given(
+      "tools",
+      tools && { names: tools.specs.map(({ name }) => name), queue: tools.queueState() },
+    ),
     eventsDropped: events.dropped,
   };
   const toString = (): string => print(description);
@@ -91,6 +100,13 @@ function printProvider(description: ProviderDescription): string[] {
   return notReady === undefined ? [line] : [line, `  provider not ready: ${notReady}`];
 }
 
+function printTools(tools: GuardDescription["tools"]): string[] {
+  if (tools === undefined) return [];
+  const { running, waiting, oldestAgeMs } = tools.queue;
+  const oldest = waiting === 0 ? "" : `, the oldest for ${Math.round(oldestAgeMs)} ms`;
+  return [`  tools ${tools.names.join(", ")}: ${running} running, ${waiting} waiting${oldest}`];
+}
+
 function print(description: Omit<GuardDescription, "toString">): string {
   const { shut } = description;
   return [
@@ -104,5 +120,6 @@ function print(description: Omit<GuardDescription, "toString">): string {
         `  ${index + 1} ${step.gate} (${step.mode}, ${step.onIndeterminate} when it can't tell): ${step.detail}`,
     ),
     ...description.providers.flatMap(printProvider),
+    ...printTools(description.tools),
   ].join("\n");
 }

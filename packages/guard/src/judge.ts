@@ -23,11 +23,7 @@ export interface JudgeParts<Ok> {
 }
 
 /** The contract's word on how a call ended. A turn that calls tools is no answer yet. */
-export async function judge<Ok>(
-  parts: JudgeParts<Ok>,
-  answer: AnswerText,
-  ended: AttemptEnd,
-): Promise<Ran<Ok>> {
+export function judge<Ok>(parts: JudgeParts<Ok>, answer: AnswerText, ended: AttemptEnd): Ran<Ok> {
   if (ended.kind === "stopped") {
     const { cause } = ended;
     return cause.kind === "shut"
@@ -37,10 +33,9 @@ export async function judge<Ok>(
   const { reply } = ended;
   if (!reply.ok) return { kind: "failed", code: reply.code };
   if (reply.output.kind === "text" && answer.ofAttempt() === "") {
-    // An answer that came whole is one piece.
+    // An answer that came whole is one piece; no reader's slowness makes it smaller.
     const room = answer.push(reply.output.text);
     if (room === "refused") return { kind: "failed", code: FailureCode.OUTPUT_SCHEMA_INVALID };
-    await room;
   }
   if (parts.hasTools && (reply.toolCalls?.length ?? 0) > 0) return { kind: "tools" };
   try {

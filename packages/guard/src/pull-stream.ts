@@ -13,6 +13,9 @@ import type { Running } from "./running.ts";
 /** Above it a model has lost itself; an answer that is held back must not fill the memory. */
 const maxToolCalls = 128;
 
+/** Events taken before others get their turn: a stream that never waits must not stop the clocks. */
+const eventsInARow = 1024;
+
 const failure = (code: FailureCode, usage: Usage | undefined): ProviderFailure => ({
   ok: false,
   code,
@@ -38,7 +41,11 @@ export async function pullStream<In>(
   };
   running.signal.addEventListener("abort", leave, { once: true });
   try {
-    for (;;) {
+    for (let taken = 1; ; taken += 1) {
+      if (taken % eventsInARow === 0) {
+        await turnOfOthers();
+        if (running.cause !== undefined) return defect;
+      }
       const next = await iterator.next();
       // Nobody looks at what comes after a stop.
       if (running.cause !== undefined) return defect;
@@ -72,7 +79,8 @@ export async function pullStream<In>(
           break;
         case "usage":
           running.progress();
-          usage = event.usage;
+          // In no such form it is none, as in an answer that comes whole.
+          if (isUsage(event.usage)) usage = event.usage;
           break;
         case "finish":
           return {
@@ -93,6 +101,12 @@ export async function pullStream<In>(
   }
 }
 
+function turnOfOthers(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 async function leaveStream(iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.();
@@ -104,14 +118,13 @@ async function leaveStream(iterator: AsyncIterator<unknown>): Promise<void> {
 /** JavaScript, or another copy of the contract, may know other events. */
 function isEvent(event: unknown): event is ProviderEvent {
   if (typeof event !== "object" || event === null) return false;
-  const { type, text, call, usage } = event as Readonly<Record<string, unknown>>;
+  const { type, text, call } = event as Readonly<Record<string, unknown>>;
   switch (type) {
     case "text-delta":
       return typeof text === "string";
     case "tool-call":
       return isToolCall(call);
     case "usage":
-      return isUsage(usage);
     case "progress":
     case "finish":
     case "failed":

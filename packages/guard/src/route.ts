@@ -35,7 +35,7 @@ export interface Route<In> {
 }
 
 interface Compiled<In> {
-  readonly from: readonly unknown[];
+  readonly from: readonly ProviderConfig[];
   readonly route: CompiledRoute;
   readonly byConfig: ReadonlyMap<RouteCandidate, Candidate<In>>;
   /** The plan of every request where nothing depends on the request. */
@@ -82,7 +82,7 @@ export function createRoute<In>(options: {
     };
   };
 
-  const compile = (from: readonly unknown[], rows = from): Compiled<In> => {
+  const compile = (from: Compiled<In>["from"], rows: readonly unknown[] = from): Compiled<In> => {
     const route = compileRoute(where, rows, { environment, providers: names });
     const byConfig = new Map(route.enabled.map((config) => [config, toCandidate(config)]));
     const only: Plan<In> | undefined =
@@ -96,7 +96,7 @@ export function createRoute<In>(options: {
   let good = source.read();
   let compiled = compile(good);
 
-  const compileNarrowed = (from: readonly unknown[]): Compiled<In> => {
+  const compileNarrowed = (from: Compiled<In>["from"]): Compiled<In> => {
     try {
       return compile(from, good);
     } catch {
@@ -109,8 +109,23 @@ export function createRoute<In>(options: {
     }
   };
 
+  /** A source that can't be read leaves the route as it was. */
+  const read = (): Compiled<In>["from"] => {
+    try {
+      const from = source.read();
+      options.events.clear("route");
+      return from;
+    } catch {
+      options.events.alertOnce("route", {
+        code: "DEPENDENCY_THREW",
+        message: `the route source ${source.name} threw; the last good route stays`,
+      });
+      return compiled.from;
+    }
+  };
+
   const current = (): Compiled<In> => {
-    const from = source.read();
+    const from = read();
     if (from === compiled.from) return compiled;
     try {
       compiled = compile(from);
@@ -160,7 +175,7 @@ function withoutDisabled(
   environment: string,
 ): readonly ProviderConfig[] {
   const disabled = new Set<unknown>();
-  for (const row of newer) {
+  for (const row of Array.isArray(newer) ? newer : []) {
     if (typeof row !== "object" || row === null) continue;
     const { provider, enabled, environment: of = "prod" } = row as Partial<ProviderConfig>;
     if (enabled === false && of === environment) disabled.add(provider);

@@ -20,6 +20,7 @@ import type { InFlight } from "./in-flight.ts";
 import type { Ran } from "./judge.ts";
 import type { MeasureCollector } from "./measure-collector.ts";
 import { pause } from "./pause.ts";
+import { awaitRoom } from "./await-room.ts";
 import type { RetryAllowance } from "./retry-allowance.ts";
 import type { Tools } from "./tools/run-tools.ts";
 import { shutReason, whyBarred, type Bars } from "./why-barred.ts";
@@ -109,8 +110,10 @@ export async function runAttempts<In, Ok>(
   });
 
   /** Nobody may be asked any more: the last failure stands, or there was none. */
-  const exhausted = (reason: Reason): Run<Ok> =>
-    done(failure === undefined ? { kind: "shut", reason } : { kind: "failed", code: failure });
+  const exhausted = (reason: Reason, afterContent: FailureCode): Run<Ok> => {
+    const code = failure ?? (sink?.hasLeft === true ? afterContent : undefined);
+    return done(code === undefined ? { kind: "shut", reason } : { kind: "failed", code });
+  };
 
   const toNextCandidate = (): void => {
     place += 1;
@@ -136,11 +139,14 @@ export async function runAttempts<In, Ok>(
 
   const runTools = async (allowed: Tools, calls: readonly ToolCall[]): Promise<void> => {
     const text = answer.ofAttempt();
-    await answer.endTurn();
+    answer.endTurn();
     for (const call of calls) {
       const parsed = allowed.parse(call);
-      if (parsed.ok) await sink?.toolCall(call.id, call.name, parsed.input);
+      if (!parsed.ok) continue;
+      const room = sink?.toolCall(call.id, call.name, parsed.input);
+      if (room !== undefined) await awaitRoom(room, parts, work, deadlineMs);
     }
+    if (whyBarred(parts, work, deadlineMs) !== undefined) return;
     const { request } = context;
     const gave = await allowed.runAll(calls, {
       subject: request.subject,
@@ -163,12 +169,14 @@ export async function runAttempts<In, Ok>(
       const barred = whyBarred(parts, work, deadlineMs);
       if (barred !== undefined) return done(barred);
       const candidate = plan.candidates[place];
-      if (candidate === undefined) return exhausted(Reason.CIRCUIT_OPEN);
+      if (candidate === undefined) {
+        return exhausted(Reason.CIRCUIT_OPEN, FailureCode.PROVIDER_UNAVAILABLE);
+      }
       const ask: ProviderAsk<In> = {
         input: context.input,
         schema: parts.contract.askable,
         tools: parts.tools?.specs ?? [],
-        steps,
+        steps: [...steps],
         promptTemplateVersion: candidate.config.promptTemplateVersion,
       };
       const held = isFirst
@@ -177,11 +185,13 @@ export async function runAttempts<In, Ok>(
       isFirst = false;
       if ("refused" in held) {
         skip(candidate, "budget");
-        return exhausted(held.refused);
+        return exhausted(held.refused, FailureCode.OUTPUT_TRUNCATED);
       }
       if ("skip" in held) {
         skip(candidate, held.skip);
-        if (sink?.hasLeft === true) return exhausted(Reason.CIRCUIT_OPEN);
+        if (sink?.hasLeft === true) {
+          return exhausted(Reason.CIRCUIT_OPEN, FailureCode.PROVIDER_UNAVAILABLE);
+        }
         toNextCandidate();
         continue;
       }
@@ -202,7 +212,7 @@ export async function runAttempts<In, Ok>(
       attempts.push(attempted.record);
       const { ran } = attempted;
       if (ran.kind === "succeeded") {
-        await answer.endTurn();
+        answer.end();
         return done(ran);
       }
       if (ran.kind === "shut") return done(ran);

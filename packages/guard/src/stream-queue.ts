@@ -46,127 +46,131 @@ interface Entry<Event> {
 export function createStreamQueue<Ok, Failed, Stub>(
   bufferBytes: number,
 ): StreamQueue<Ok, Failed, Stub> {
-  type Event = StreamEvent<Ok, Failed, Stub>;
-  type Result = IteratorResult<Event, undefined>;
-  const head = Promise.withResolvers<StreamHead<Ok, Failed, Stub>>();
-  const outcome = Promise.withResolvers<Outcome<Ok, Failed, Stub>>();
-  // Whoever reads sees a failure; it must not be an unhandled rejection of those who don't.
-  head.promise.catch(() => undefined);
-  outcome.promise.catch(() => undefined);
-  let entries: Entry<Event>[] = [];
+  return new BoundedQueue(bufferBytes);
+}
+
+/** Read entries are let go of at the latest when there are so many. */
+const readKept = 1024;
+
+const ignore = (): void => undefined;
+
+/** One class, whose methods all streams share: there are many at once, and each waits for long. */
+class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
+  readonly stream: GuardStream<Ok, Failed, Stub>;
+  readonly head = new Promised<StreamHead<Ok, Failed, Stub>>();
+  readonly outcome = new Promised<Outcome<Ok, Failed, Stub>>();
+  readonly #bufferBytes: number;
+  #entries: Entry<StreamEvent<Ok, Failed, Stub>>[] = [];
   /** Entries before it were read. */
-  let read = 0;
-  let bytes = 0;
-  let room: PromiseWithResolvers<void> | undefined;
-  let readers: PromiseWithResolvers<Result>[] = [];
-  let ended = false;
-  let failed: { readonly error: unknown } | undefined;
-  let cancelled = false;
-  let cancel: (() => void) | undefined;
+  #read = 0;
+  #bytes = 0;
+  #room: PromiseWithResolvers<void> | undefined;
+  #readers: PromiseWithResolvers<Result<Ok, Failed, Stub>>[] = [];
+  #ended = false;
+  #failed: { readonly error: unknown } | undefined;
+  #cancelled = false;
+  #cancel: (() => void) | undefined;
 
-  const makeRoom = (): void => {
-    if (room === undefined || bytes > bufferBytes) return;
-    room.resolve();
-    room = undefined;
-  };
+  constructor(bufferBytes: number) {
+    this.#bufferBytes = bufferBytes;
+    this.stream = new QueueStream(this);
+  }
 
-  const put = (event: Event, size: number): void => {
-    const reader = readers.shift();
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  onCancel(listener: () => void): void {
+    this.#cancel = listener;
+  }
+
+  open(decision: Decision): void {
+    this.head.resolve({ decision });
+  }
+
+  write(event: StreamEvent<Ok, Failed, Stub>, bytes: number): Promise<void> | undefined {
+    if (this.#ended || this.#cancelled) return undefined;
+    this.#put(event, bytes);
+    if (this.#bytes <= this.#bufferBytes) return undefined;
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  end(event: Extract<StreamEvent<Ok, Failed, Stub>, { outcome: unknown }>): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.head.resolve({ decision: event.outcome.decision, outcome: event.outcome });
+    this.outcome.resolve(event.outcome);
+    if (!this.#cancelled) this.#put(event, 0);
+    this.#finishReaders();
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#failed = { error };
+    this.head.reject(error);
+    this.outcome.reject(error);
+    this.#finishReaders();
+  }
+
+  /** The next event; not an async function, whose promises would double those of each piece. */
+  next(): Promise<Result<Ok, Failed, Stub>> {
+    const entry = this.#take();
+    if (entry !== undefined) return Promise.resolve({ done: false, value: entry.event });
+    if (this.#failed !== undefined) return rejected(this.#failed.error);
+    if (this.#ended || this.#cancelled) return Promise.resolve({ done: true, value: undefined });
+    const reader = Promise.withResolvers<Result<Ok, Failed, Stub>>();
+    this.#readers.push(reader);
+    return reader.promise;
+  }
+
+  /** The reader goes away. */
+  goAway(): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    this.#entries = [];
+    this.#read = 0;
+    this.#bytes = 0;
+    this.#makeRoom();
+    this.#finishReaders();
+    if (!this.#ended) this.#cancel?.();
+  }
+
+  #put(event: StreamEvent<Ok, Failed, Stub>, bytes: number): void {
+    const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader.resolve({ done: false, value: event });
       return;
     }
-    entries.push({ event, bytes: size });
-    bytes += size;
-  };
+    this.#entries.push({ event, bytes });
+    this.#bytes += bytes;
+  }
 
-  const take = (): Entry<Event> | undefined => {
-    const entry = entries[read];
+  #take(): Entry<StreamEvent<Ok, Failed, Stub>> | undefined {
+    const entry = this.#entries[this.#read];
     if (entry === undefined) return undefined;
-    read += 1;
-    if (read === entries.length) {
-      entries = [];
-      read = 0;
-    } else if (read >= 1024) {
-      entries = entries.slice(read);
-      read = 0;
+    this.#read += 1;
+    if (this.#read === this.#entries.length || this.#read >= readKept) {
+      this.#entries = this.#entries.slice(this.#read);
+      this.#read = 0;
     }
-    bytes -= entry.bytes;
-    makeRoom();
+    this.#bytes -= entry.bytes;
+    this.#makeRoom();
     return entry;
-  };
+  }
 
-  const finishReaders = (): void => {
-    for (const reader of readers) {
-      if (failed === undefined) reader.resolve({ done: true, value: undefined });
-      else reader.reject(failed.error);
+  #makeRoom(): void {
+    if (this.#room === undefined || this.#bytes > this.#bufferBytes) return;
+    this.#room.resolve();
+    this.#room = undefined;
+  }
+
+  #finishReaders(): void {
+    for (const reader of this.#readers) {
+      if (this.#failed === undefined) reader.resolve({ done: true, value: undefined });
+      else reader.reject(this.#failed.error);
     }
-    readers = [];
-  };
-
-  const goAway = (): void => {
-    if (cancelled) return;
-    cancelled = true;
-    entries = [];
-    read = 0;
-    bytes = 0;
-    makeRoom();
-    finishReaders();
-    if (!ended) cancel?.();
-  };
-
-  const iterator: AsyncIterator<Event, undefined> = {
-    async next(): Promise<Result> {
-      const entry = take();
-      if (entry !== undefined) return { done: false, value: entry.event };
-      if (failed !== undefined) throw failed.error;
-      if (ended || cancelled) return { done: true, value: undefined };
-      const reader = Promise.withResolvers<Result>();
-      readers.push(reader);
-      return reader.promise;
-    },
-    async return(): Promise<Result> {
-      goAway();
-      return { done: true, value: undefined };
-    },
-  };
-
-  return {
-    stream: {
-      head: head.promise,
-      outcome: outcome.promise,
-      cancel: goAway,
-      [Symbol.asyncIterator]: () => iterator,
-    },
-    get cancelled() {
-      return cancelled;
-    },
-    onCancel(listener) {
-      cancel = listener;
-    },
-    open: (decision) => head.resolve({ decision }),
-    write(event, size) {
-      if (ended || cancelled) return undefined;
-      put(event, size);
-      if (bytes <= bufferBytes) return undefined;
-      room ??= Promise.withResolvers<void>();
-      return room.promise;
-    },
-    end(event) {
-      if (ended) return;
-      ended = true;
-      head.resolve({ decision: event.outcome.decision, outcome: event.outcome });
-      outcome.resolve(event.outcome);
-      if (!cancelled) put(event, 0);
-      finishReaders();
-    },
-    fail(error) {
-      if (ended) return;
-      ended = true;
-      failed = { error };
-      head.reject(error);
-      outcome.reject(error);
-      finishReaders();
-    },
-  };
+    this.#readers = [];
+  }
 }

@@ -27,7 +27,9 @@ export function whyBarred<In>(
   | undefined {
   const reason = shutReason(bars, work);
   if (reason !== undefined) return { kind: "shut", reason };
-  if (work.clientGone || work.context.request.signal?.aborted === true) {
+  const { stopped } = work;
+  if (stopped?.kind === "shut") return { kind: "shut", reason: stopped.reason };
+  if (stopped?.kind === "client" || work.context.request.signal?.aborted === true) {
     return { kind: "failed", code: FailureCode.CLIENT_ABORTED };
   }
   if (bars.clock.monotonicMs() >= deadlineMs) {

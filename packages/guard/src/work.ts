@@ -17,7 +17,7 @@ export class Work<In> {
   readonly #onHoldThrow: (kind: Hold["kind"]) => void;
   #state: "open" | "executing" | "ended" = "open";
   #runs: Runs | undefined;
-  #clientGone = false;
+  #stopped: StopCause | undefined;
   /** What runs beside the attempts: tools, and what waits for a retry. */
   readonly #stops = new Set<() => void>();
 
@@ -48,20 +48,21 @@ export class Work<In> {
     this.#runs = running;
   }
 
-  /** Calls when the work is stopped; the returned function takes it back. */
+  /** Calls when the work is stopped, at once if it was; the returned function takes it back. */
   onStop(stop: () => void): () => void {
-    this.#stops.add(stop);
+    if (this.#stopped === undefined) this.#stops.add(stop);
+    else stop();
     return () => void this.#stops.delete(stop);
   }
 
-  /** The caller went away, or stopped reading. */
-  get clientGone(): boolean {
-    return this.#clientGone;
+  /** Why it was stopped while it was executed; no attempt may follow, also where the cause is lifted. */
+  get stopped(): StopCause | undefined {
+    return this.#stopped;
   }
 
   stop(cause: StopCause): void {
     // Between two attempts nothing runs that could remember it.
-    if (cause.kind === "client") this.#clientGone = true;
+    if (this.#state === "executing") this.#stopped ??= cause;
     this.#runs?.stop(cause);
     for (const stop of this.#stops) stop();
   }

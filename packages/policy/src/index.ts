@@ -47,6 +47,7 @@ export {
   type NextAttempt,
   type RetryRules,
 } from "./next-attempt.ts";
+export { parseDurationMs } from "./parse-duration.ts";
 export { earn, emptyRetryBudget, trySpend, type RetryBudget } from "./retry-budget.ts";
 export { flagAgeMs, shutBy, type LocalKills, type Shut } from "./shut.ts";
 export { isEligibleSubject } from "./subject.ts";
@@ -58,4 +59,4 @@ export {
   type Trip,
   type TripwireLimits,
 } from "./tripwire.ts";
-export { parseDurationMs, upstreamFailure, type UpstreamError } from "./upstream-failure.ts";
+export { upstreamFailure, type UpstreamError } from "./upstream-failure.ts";

@@ -1,5 +1,6 @@
 import { FailureCode } from "@sluice/contract";
 import { failureOfStatus } from "./failure-table.ts";
+import { parseDurationMs } from "./parse-duration.ts";
 
 /** What an upstream said went wrong: an HTTP answer, or an error inside a 200. */
 export interface UpstreamError {
@@ -128,6 +129,11 @@ const table: readonly UpstreamRow[] = [
     failure: FailureCode.PROVIDER_RATE_LIMITED,
   },
   {
+    // Groq's flex tier is full. Source: https://console.groq.com/docs/errors
+    statuses: [498],
+    failure: FailureCode.PROVIDER_RATE_LIMITED,
+  },
+  {
     // Cloudflare's AI Gateway: the host behind it gave no answer.
     statuses: [400],
     codes: ["2005"],
@@ -147,7 +153,7 @@ const table: readonly UpstreamRow[] = [
   },
   {
     statuses: vague,
-    message: /\boverloaded\b|temporarily unavailable|no response from (?:the )?provider/i,
+    message: /\boverloaded\b|temporarily unavailable|failed to get response from provider/i,
     failure: FailureCode.PROVIDER_UNAVAILABLE,
   },
   {
@@ -235,33 +241,4 @@ function waitIn(message: string | undefined): number | undefined {
   if (message === undefined) return undefined;
   const [, wait] = /\b(?:try again|retry) (?:in|after) (\d.{0,40})/i.exec(message) ?? [];
   return wait === undefined ? undefined : parseDurationMs(wait);
-}
-
-const unitMs: readonly (readonly [unit: RegExp, ms: number])[] = [
-  [/^(?:ms|milliseconds?)/i, 1],
-  [/^s(?:ec(?:ond)?s?)?/i, 1000],
-  [/^m(?:in(?:ute)?s?)?/i, 60_000],
-  [/^h(?:(?:ou)?rs?)?/i, 3_600_000],
-  [/^d(?:ays?)?/i, 86_400_000],
-];
-
-/**
- * A duration at the start of a text, as Go writes them ("120ms", "6m0s", "1m30.5s") or in words
- * ("20 seconds"); undefined without a unit.
- */
-export function parseDurationMs(text: string): number | undefined {
-  let rest = text;
-  let total: number | undefined;
-  // Four parts: days, hours, minutes, seconds.
-  for (let parts = 0; parts < 4; parts += 1) {
-    const [amount, digits] = /^(\d{1,9}(?:\.\d{1,9})?) ?/.exec(rest) ?? [];
-    if (amount === undefined) break;
-    const after = rest.slice(amount.length);
-    const found = unitMs.find(([unit]) => unit.test(after));
-    if (found === undefined) break;
-    const [unit, ms] = found;
-    total = (total ?? 0) + Number(digits) * ms;
-    rest = after.replace(unit, "");
-  }
-  return total;
 }

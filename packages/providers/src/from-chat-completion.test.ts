@@ -172,7 +172,7 @@ describe("usage", () => {
   });
 });
 
-const failureKeys = new Set(["ok", "code", "dispatched", "usage"]);
+const failureKeys = new Set(["ok", "code", "dispatched", "usage", "retryAfterMs"]);
 
 describe("whatever the answer", () => {
   it("there is a reply, and a failure holds none of its text", () => {

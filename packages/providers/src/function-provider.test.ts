@@ -2,6 +2,7 @@ import {
   ConfigError,
   FailureCode,
   failureCodes,
+  type ProviderAsk,
   type ProviderCall,
   type Usage,
 } from "@sluice/contract";
@@ -14,6 +15,8 @@ import { ProviderError } from "./provider-error.ts";
 const call = (more: Partial<ProviderCall<string>> = {}): ProviderCall<string> => ({
   input: "job",
   schema: { type: "object" },
+  tools: [],
+  steps: [],
   maxOutputTokens: 40,
   reserved: undefined,
   signal: new AbortController().signal,
@@ -108,7 +111,7 @@ describe("what a guarded function throws", () => {
 
 describe("what a guarded function is given", () => {
   it("is its input and the call", async () => {
-    const asked = call();
+    const asked = call({ model: "route-model", promptTemplateVersion: "v2" });
     const fn = vi.fn<(input: string, context: FunctionContext) => object>(() => ({}));
     await functionProvider(fn).generate(asked);
     expect(fn).toHaveBeenCalledExactlyOnceWith(
@@ -117,6 +120,10 @@ describe("what a guarded function is given", () => {
         signal: asked.signal,
         maxOutputTokens: 40,
         schema: asked.schema,
+        tools: asked.tools,
+        steps: asked.steps,
+        model: "route-model",
+        promptTemplateVersion: "v2",
         idempotencyKey: "key-1",
       }),
     );
@@ -186,7 +193,14 @@ describe("what a guarded function is given", () => {
   });
 });
 
-const bound = (input: unknown) => functionProvider<unknown>(() => ({})).inputTokens?.(input, {});
+const ask = <In>(input: In, more: Partial<ProviderAsk<In>> = {}): ProviderAsk<In> => ({
+  input,
+  schema: {},
+  tools: [],
+  steps: [],
+  ...more,
+});
+const bound = (input: unknown) => functionProvider<unknown>(() => ({})).inputTokens?.(ask(input));
 
 describe("the prompt's bound", () => {
   it("covers the bytes of a string, or of the input's JSON", () => {
@@ -204,9 +218,17 @@ describe("the prompt's bound", () => {
     );
   });
 
+  it("covers tools and what they gave", () => {
+    const own = functionProvider<string>(() => ({}));
+    const tools = [{ name: "a", description: "ñ".repeat(100), parameters: {} }];
+    const steps = [{ text: "", calls: [], results: [{ id: "1", output: "ñ".repeat(100) }] }];
+    expect(own.inputTokens?.(ask("", { tools }))).toBeGreaterThan(200);
+    expect(own.inputTokens?.(ask("", { steps }))).toBeGreaterThan(200);
+  });
+
   it("is the application's own where it gives one", () => {
     const own = functionProvider<string>(() => ({}), { inputTokens: (text) => text.length * 10 });
-    expect(own.inputTokens?.("four", {})).toBe(40);
+    expect(own.inputTokens?.(ask("four"))).toBe(40);
   });
 
   it("of a hundred thousand letters takes no time", { timeout: 1000 }, () => {

@@ -1,6 +1,5 @@
 import {
   FailureCode,
-  failureCodes,
   functionSchema,
   parseOptions,
   type AskableSchema,
@@ -8,21 +7,37 @@ import {
   type MeasuresReport,
   type MeasuresSchema,
   type Provider,
+  type ProviderAsk,
   type ProviderCall,
+  type ProviderEvent,
+  type ProviderReply,
+  type ToolSpec,
+  type ToolStep,
   type Usage,
 } from "@sluice/contract";
-import { failureOfStatus, tokenUpperBound } from "@sluice/policy";
+import { tokenUpperBound } from "@sluice/policy";
 import { z } from "zod";
+import { chunksOf, toProviderEvents } from "./answer-chunks.ts";
+import { failureOfThrow } from "./failure-of-throw.ts";
 import { parseUsage } from "./parse-usage.ts";
 import { ProviderError } from "./provider-error.ts";
+import { maxAnswerBytes } from "./read-body.ts";
+import { toReply } from "./to-reply.ts";
 
 /** What a guarded function is given besides its input. */
 export interface FunctionContext<M extends MeasuresSchema = never> {
   /** Aborted when the caller goes away, the time is up, or the feature is shut. */
   readonly signal: AbortSignal;
   readonly maxOutputTokens: number | undefined;
-  /** JSON Schema of the value that is asked for. */
-  readonly schema: AskableSchema;
+  /** JSON Schema of the value that is asked for; undefined asks for plain text. */
+  readonly schema: AskableSchema | undefined;
+  /** The tools that the model may call. */
+  readonly tools: readonly ToolSpec[];
+  /** The turns of this request so far that called tools, oldest first. */
+  readonly steps: readonly ToolStep[];
+  /** The route's model; undefined is the function's own. */
+  readonly model: string | undefined;
+  readonly promptTemplateVersion: string | undefined;
   readonly idempotencyKey: string;
   /** Reports measures that were declared; the guard checks them against its own declaration. */
   readonly measure: (report: MeasuresReport<M>) => void;
@@ -42,16 +57,20 @@ const optionsSchema = z.strictObject({
 export interface FunctionProviderOptions<In, M extends MeasuresSchema = never> {
   readonly name?: string;
   readonly model?: string;
-  /** Upper bound of the prompt's tokens. Default: the bytes of the input, or of its JSON. */
-  readonly inputTokens?: (input: In) => number;
+  /**
+   * Upper bound of the prompt's tokens, tools and steps included. Default: the bytes of the input, or of
+   * its JSON, and of the JSON of tools and steps.
+   */
+  readonly inputTokens?: (input: In, ask: ProviderAsk<In>) => number;
   /** The measures that the guard declares, for the type of `context.measure`. */
   readonly measures?: M;
 }
 
 /**
- * Guards any async function. A returned string is an answer's text (JSON); anything else is its value.
- * A throw is `PROVIDER_UNAVAILABLE`, a {@link ProviderError} its own code, and an error with an HTTP
- * `status` that status's code.
+ * Guards any async function. A returned string is an answer's text (JSON where a schema is asked for); an
+ * async iterable, a ReadableStream or an iterator of strings, of UTF-8 bytes or of {@link ProviderEvent}s
+ * is an answer in parts; anything else is its value. A throw is `PROVIDER_UNAVAILABLE`, a
+ * {@link ProviderError} its own code, and an error with an HTTP `status` that status's code.
  */
 export function functionProvider<In, M extends MeasuresSchema = never>(
   fn: (input: In, context: FunctionContext<M>) => unknown,
@@ -60,49 +79,103 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
   parseOptions("functionProvider", functionSchema, fn);
   const { name, model } = parseOptions("functionProvider", optionsSchema, options);
   const inputTokens = options.inputTokens ?? boundOfInput;
+
+  const run = (call: ProviderCall<In>, usage: (reported: Usage) => void): unknown =>
+    fn(call.input, {
+      signal: call.signal,
+      maxOutputTokens: call.maxOutputTokens,
+      schema: call.schema,
+      tools: call.tools,
+      steps: call.steps,
+      model: call.model,
+      promptTemplateVersion: call.promptTemplateVersion,
+      idempotencyKey: call.idempotencyKey,
+      measure: (report) => call.measure(report as Measures),
+      usage,
+    });
+
   return {
     name,
     model,
-    inputTokens: (input) => inputTokens(input),
-    async generate(call: ProviderCall<In>) {
+    inputTokens: (ask) => inputTokens(ask.input, ask),
+    async generate(call) {
       let usage: Usage | undefined;
       try {
-        const value = await fn(call.input, {
-          signal: call.signal,
-          maxOutputTokens: call.maxOutputTokens,
-          schema: call.schema,
-          idempotencyKey: call.idempotencyKey,
-          measure: (report) => call.measure(report as Measures),
-          usage: (reported) => {
-            usage = parseUsage(reported ?? {});
-          },
+        const value = await run(call, (reported) => {
+          usage = parseUsage(reported ?? {});
         });
+        const chunks = chunksOf(value);
+        if (chunks !== undefined) return withUsage(await collect(toProviderEvents(chunks)), usage);
         const output =
           typeof value === "string"
             ? ({ kind: "text", text: value } as const)
             : ({ kind: "value", value } as const);
         return { ok: true, output, usage };
       } catch (error) {
-        return { ok: false, code: codeOf(error), dispatched: true, usage };
+        return withUsage(failureOfThrow(error), usage);
+      }
+    },
+    async *stream(call) {
+      let usage: Usage | undefined;
+      let yielding = false;
+      try {
+        const value = await run(call, (reported) => {
+          usage = parseUsage(reported ?? {});
+        });
+        for await (const event of toProviderEvents(chunksOf(value) ?? [textOfValue(value)])) {
+          yielding = true;
+          if (event.type === "failed") {
+            yield { type: "failed", failure: withUsage(event.failure, usage) };
+          } else {
+            if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
+            yield event;
+          }
+          yielding = false;
+        }
+      } catch (error) {
+        // What its end throws where the consumer has left is nobody's any more.
+        if (!yielding) yield { type: "failed", failure: withUsage(failureOfThrow(error), usage) };
       }
     },
   };
 }
 
-function boundOfInput(input: unknown): number {
+/** @throws ProviderError for a value that JSON has no form for. */
+function textOfValue(value: unknown): string {
+  if (typeof value === "string") return value;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new ProviderError(FailureCode.OUTPUT_NOT_JSON, { cause });
+  }
+  if (text === undefined) throw new ProviderError(FailureCode.OUTPUT_NOT_JSON);
+  return text;
+}
+
+/** @throws ProviderError when they are more than any answer. */
+async function collect(flow: AsyncIterable<ProviderEvent>): Promise<ProviderReply> {
+  const events: ProviderEvent[] = [];
+  let chars = 0;
+  for await (const event of flow) {
+    if (event.type === "progress") continue;
+    if (event.type === "text-delta") chars += event.text.length;
+    if (event.type === "tool-call") chars += event.call.arguments.length;
+    if (chars > maxAnswerBytes) throw new ProviderError(FailureCode.PROVIDER_UNAVAILABLE);
+    events.push(event);
+  }
+  return toReply(events);
+}
+
+/** What was reported counts where the answer itself tells no usage. */
+function withUsage<R extends ProviderReply>(reply: R, usage: Usage | undefined): R {
+  return reply.usage === undefined && usage !== undefined ? { ...reply, usage } : reply;
+}
+
+function boundOfInput(input: unknown, { tools, steps }: ProviderAsk<unknown>): number {
   const text = typeof input === "string" ? input : JSON.stringify(input);
-  return tokenUpperBound(text ?? "");
-}
-
-function codeOf(error: unknown): FailureCode {
-  if (ProviderError.isInstance(error) && isFailureCode(error.failure)) return error.failure;
-  const status = (error as { readonly status?: unknown } | null | undefined)?.status;
-  return typeof status === "number" && status >= 400 && status < 600
-    ? failureOfStatus(status)
-    : FailureCode.PROVIDER_UNAVAILABLE;
-}
-
-/** Another copy of the package, or JavaScript, may know other codes. */
-function isFailureCode(code: unknown): boolean {
-  return (failureCodes as readonly unknown[]).includes(code);
+  let bound = tokenUpperBound(text ?? "");
+  if (tools.length > 0) bound += tokenUpperBound(JSON.stringify(tools));
+  if (steps.length > 0) bound += tokenUpperBound(JSON.stringify(steps));
+  return bound;
 }

@@ -1,5 +1,5 @@
 import { LLMock } from "@copilotkit/aimock";
-import { ConfigError, defineContract, type ProviderCall } from "@sluice/contract";
+import { ConfigError, defineContract, type ProviderAsk, type ProviderCall } from "@sluice/contract";
 import { chatCompletion, sendJson, startUpstream, type UpstreamAnswer } from "@sluice/testkit";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { z } from "zod";
@@ -17,6 +17,8 @@ const contract = defineContract({
 const call = (more: Partial<ProviderCall<Question>> = {}): ProviderCall<Question> => ({
   input: { text: "How are you?" },
   schema: contract.askable,
+  tools: [],
+  steps: [],
   maxOutputTokens: undefined,
   reserved: undefined,
   signal: new AbortController().signal,
@@ -127,6 +129,53 @@ describe("the request", () => {
       ["/env/chat/completions", "Bearer sk-env"],
       ["/option/chat/completions", "Bearer sk-option"],
     ]);
+  });
+
+  it("names the organization and the project of the environment", async () => {
+    const upstream = await upstreamThat(good);
+    vi.stubEnv("OPENAI_ORG_ID", "org-1");
+    vi.stubEnv("OPENAI_PROJECT_ID", "proj-1\n");
+    await provider({ baseUrl: upstream.url }).generate(call());
+    expect(upstream.requests[0]?.headers).toMatchObject({
+      "openai-organization": "org-1",
+      "openai-project": "proj-1",
+    });
+  });
+
+  it("goes to the Responses API where that is chosen, and its answer is understood", async () => {
+    const upstream = await upstreamThat((res) =>
+      sendJson(res, {
+        object: "response",
+        status: "completed",
+        output: [{ type: "message", content: [{ type: "output_text", text: "{}" }] }],
+        usage: { input_tokens: 3, output_tokens: 4 },
+      }),
+    );
+    const reply = await provider({ baseUrl: upstream.url, api: "responses" }).generate(
+      call({ maxOutputTokens: 17 }),
+    );
+    expect(upstream.requests[0]?.path).toBe("/responses");
+    expect(JSON.parse(upstream.requests[0]?.body ?? "")).toEqual({
+      model: "gpt-4o-mini",
+      input: [{ role: "user", content: "How are you?" }],
+      text: {
+        format: { type: "json_schema", name: "answer", strict: true, schema: contract.askable },
+      },
+      max_output_tokens: 17,
+      store: false,
+    });
+    expect(reply).toEqual({
+      ok: true,
+      output: { kind: "text", text: "{}" },
+      usage: { inputTokens: 3, outputTokens: 4 },
+    });
+  });
+
+  it("is made by the application's own fetch where it gives one", async () => {
+    const upstream = await upstreamThat(good);
+    const own = vi.fn<typeof fetch>((url, init) => fetch(url, init));
+    await provider({ baseUrl: upstream.url, fetch: own }).generate(call());
+    expect(own).toHaveBeenCalledOnce();
   });
 
   it("carries no other key of the environment", async () => {
@@ -333,6 +382,8 @@ describe("what it is given", () => {
     [{ prompt: "Hi" }, "openaiProvider.prompt"],
     [{ tokens: 3 }, "openaiProvider.tokens"],
     [{ retries: 2 }, "openaiProvider.retries"],
+    [{ api: "chats" }, "openaiProvider.api"],
+    [{ fetch: {} }, "openaiProvider.fetch"],
   ])("refuses %j in one line that names the option", (wrong, option) => {
     const make = () => provider(wrong as unknown as Partial<OpenaiProviderOptions<Question>>);
     expect(make).toThrow(ConfigError);
@@ -423,12 +474,20 @@ describe("an abort", () => {
   });
 });
 
+const ask = (input: Question, more: Partial<ProviderAsk<Question>> = {}) => ({
+  input,
+  schema: contract.askable,
+  tools: [],
+  steps: [],
+  ...more,
+});
+
 describe("the prompt's bound", () => {
   const asked = provider();
 
   it("covers every byte of the messages and of the schema", () => {
     const text = "ñ𝄞".repeat(1000);
-    const bound = asked.inputTokens?.({ text }, contract.askable) ?? 0;
+    const bound = asked.inputTokens?.(ask({ text })) ?? 0;
     const bytes = Buffer.byteLength(text) + Buffer.byteLength(JSON.stringify(contract.askable));
     expect(bound).toBeGreaterThanOrEqual(bytes);
     expect(bound).toBeLessThan(bytes + 100);
@@ -439,17 +498,16 @@ describe("the prompt's bound", () => {
       prompt: () => Array.from({ length: 50 }, () => ({ role: "user", content: "" }) as const),
     });
     const one = provider({ prompt: () => "" });
-    const bound = (of: typeof many) => of.inputTokens?.({ text: "" }, contract.askable) ?? 0;
+    const bound = (of: typeof many) => of.inputTokens?.(ask({ text: "" })) ?? 0;
     expect(bound(many) - bound(one)).toBeGreaterThanOrEqual(49 * 4);
   });
 
   it("asks a tokenizer where one is given, once for a schema", () => {
     const tokens = vi.fn<(text: string) => number>((text) => Math.ceil(text.length / 4));
     const counted = provider({ tokens });
-    const { askable } = contract;
-    const first = counted.inputTokens?.({ text: "four" }, askable);
+    const first = counted.inputTokens?.(ask({ text: "four" }));
     tokens.mockClear();
-    expect(counted.inputTokens?.({ text: "four" }, askable)).toBe(first);
+    expect(counted.inputTokens?.(ask({ text: "four" }))).toBe(first);
     expect(tokens.mock.calls).toEqual([["four"]]);
   });
 });

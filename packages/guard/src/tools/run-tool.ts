@@ -26,12 +26,11 @@ export async function runTool(
   },
 ): Promise<ToolEnd> {
   const controller = new AbortController();
-  const { promise: cut, resolve } = Promise.withResolvers<undefined>();
-  let code: ToolFailure | undefined;
-  const cutBy = (why: ToolFailure): void => {
-    if (code !== undefined) return;
-    code = why;
-    resolve(undefined);
+  const { promise: cut, resolve } = Promise.withResolvers<ToolEnd>();
+  let isCut = false;
+  const cutBy = (code: ToolFailure): void => {
+    isCut = true;
+    resolve({ ok: false, code });
     controller.abort();
   };
   const leftMs = around.deadlineMs - around.clock.monotonicMs();
@@ -47,15 +46,14 @@ export async function runTool(
       return output === undefined ? { ok: false, code: "RESULT_TOO_LARGE" } : { ok: true, output };
     } catch {
       // What it threw is the tool's own, and may hold anything. Once it was cut nobody waits for it.
-      if (code === undefined) around.onThrow(`the tool ${spec.name}`);
+      if (!isCut) around.onThrow(`the tool ${spec.name}`);
       return { ok: false, code: "TOOL_THREW" };
     }
   };
 
   try {
-    const end = await Promise.race([finish(), cut]);
-    // A tool may turn the abort into an end of its own before the race is decided.
-    return code === undefined && end !== undefined ? end : { ok: false, code: code ?? "STOPPED" };
+    // First: a tool may turn the abort into an end of its own.
+    return await Promise.race([cut, finish()]);
   } finally {
     cancelTimer();
     offStop();

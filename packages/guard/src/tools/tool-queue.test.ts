@@ -135,6 +135,28 @@ describe("an enforced tool queue", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it("gives no place to who has waited too long, although a busy process is late with its timer", async () => {
+    const clock = new FakeClock();
+    let lateMs = 0;
+    const queue = createToolQueue({
+      ...settings,
+      enforce: () => true,
+      clock: {
+        monotonicMs: () => clock.monotonicMs() + lateMs,
+        wallMs: () => clock.wallMs(),
+        after: (delayMs, callback) => clock.after(delayMs, callback),
+        every: (intervalMs, callback) => clock.every(intervalMs, callback),
+      },
+    });
+    const first = await queue.enter({ subject: "ann", bytes: 0 });
+    const second = queue.enter({ subject: "ann", bytes: 0 });
+    lateMs = 6000;
+    if (first.kind === "place") first.leave();
+    const reason = Reason.TOOL_QUEUE_TIMEOUT;
+    expect(await second).toEqual({ kind: "refused", reason, waitMs: 5000 });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it("serves a subject with one call within a round, behind one with a thousand", async () => {
     const { enter, settle } = bench({ maxWaiting: 1001, maxWaitingBytes: 1e6 });
     const first = enter();
@@ -203,6 +225,39 @@ describe("an advisory tool queue", () => {
       { waitMs: 100 },
       { waitMs: 150, would: Reason.TOOL_QUEUE_TIMEOUT },
     ]);
+  });
+
+  it("passes over a shadow whose time is up before its turn", async () => {
+    const { clock, enter } = bench({}, false);
+    const calls = [enter(), enter(), enter({ deadlineMs: 150 }), enter()];
+    await clock.advanceAsync(100);
+    expect(calls.map((call) => call.leave())).toEqual([
+      { waitMs: 0 },
+      { waitMs: 100 },
+      { waitMs: 150, would: Reason.TOOL_QUEUE_TIMEOUT },
+      { waitMs: 200 },
+    ]);
+  });
+
+  it("works out a thousand turns; who stands behind them is told at least as much", async () => {
+    const { clock, enter } = bench(
+      { maxWaiting: 1500, maxWaitingBytes: 1e6, timeoutMs: 1e9 },
+      false,
+    );
+    enter();
+    const calls = Array.from({ length: 1500 }, () => enter());
+    await clock.advanceAsync(10);
+    expect(calls[999]?.leave()).toEqual({ waitMs: 10_000 });
+    expect(calls[1400]?.leave()).toEqual({ waitMs: 10_010 });
+  });
+
+  it("counts a shadow ahead for as long as its call took", async () => {
+    const { clock, enter } = bench({}, false);
+    const [first, brief, third] = [enter(), enter(), enter()];
+    await clock.advanceAsync(20);
+    brief.leave();
+    await clock.advanceAsync(80);
+    expect([third, first].map((call) => call.leave())).toEqual([{ waitMs: 120 }, { waitMs: 0 }]);
   });
 
   it("takes the shadow of a stopped request out of the line, and off the place it would have left", async () => {
@@ -275,6 +330,38 @@ describe("the switch of a tool queue", () => {
     expect(second.leave()).toEqual({ waitMs: 150 });
     // The second ran for 50 ms, and would have done so after the first.
     expect(third.leave()).toEqual({ waitMs: 200 });
+  });
+
+  it("turned off gives the places on that only an enforced queue kept", async () => {
+    const { clock, bar, queue, enter, settle } = bench({ maxWaiting: 1 }, false);
+    const [first, second] = [enter(), enter(), enter()];
+    bar.enforced = true;
+    const next = enter();
+    // The third still runs, as one of those that an enforced queue would have refused.
+    for (const call of [first, second]) call?.leave();
+    await settle();
+    expect([next.entrance, queue.state().running]).toEqual([undefined, 1]);
+    bar.enforced = false;
+    await clock.advanceAsync(30);
+    expect(queue.state()).toMatchObject({ running: 2, waiting: 0 });
+    await settle();
+    expect(next.leave()).toEqual({ waitMs: 30 });
+  });
+
+  it("turned off and on counts those that run as they are", async () => {
+    const { clock, bar, enter } = bench({ concurrency: 1 }, false);
+    const [first, second, third] = [enter(), enter(), enter()];
+    bar.enforced = true;
+    enter({ subject: "ben" });
+    bar.enforced = false;
+    const [last, brief] = [enter(), enter()];
+    await clock.advanceAsync(50);
+    // All three hold the one place, and have to end before anybody's turn comes.
+    expect(brief.leave()).toEqual({ waitMs: 150 });
+    for (const call of [first, second]) expect(call.leave()).toEqual({ waitMs: 0 });
+    await clock.advanceAsync(50);
+    expect(third.leave()).toEqual({ waitMs: 0 });
+    expect(last.leave()).toEqual({ waitMs: 200 });
   });
 
   it("turned off while nothing happens lets go who would be refused next", async () => {

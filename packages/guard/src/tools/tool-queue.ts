@@ -43,9 +43,12 @@ export interface ToolQueue {
   state(): ToolQueueState;
 }
 
+/** So many turns ahead are worked out; who stands behind them waits at least as long as they do. */
+const maxForeseen = 1000;
+
 /** One call. Where the queue only advises, what it does and what it would do are apart. */
 interface Call {
-  readonly ask: ToolQueueAsk;
+  readonly bytes: number;
   readonly enteredMs: number;
   /** Its turn must come before. */
   readonly limitMs: number;
@@ -100,15 +103,22 @@ export function createToolQueue(
   const stepOut = (call: Call): void => {
     call.leaveLine?.();
     call.leaveLine = undefined;
-    waitingBytes -= call.ask.bytes;
+    waitingBytes -= call.bytes;
+  };
+
+  /** A shadow may outlive its request, and must keep nothing of it alive. */
+  const hearNoStop = (call: Call): void => {
+    call.offStop?.();
+    call.offStop = undefined;
   };
 
   /** Nobody waits for it in fact any longer. */
   const answer = (call: Call, entrance: ToolEntrance): void => {
     call.cancelTimer?.();
+    call.cancelTimer = undefined;
     call.answer?.(entrance);
     call.answer = undefined;
-    if (entrance.kind !== "place") call.offStop?.();
+    if (entrance.kind !== "place") hearNoStop(call);
   };
 
   const refuse = (call: Call, reason: ToolQueueRefusal, waitMs: number): void => {
@@ -132,9 +142,22 @@ export function createToolQueue(
       const next = line.take();
       if (next === undefined) return;
       next.leaveLine = undefined;
-      waitingBytes -= next.ask.bytes;
+      waitingBytes -= next.bytes;
       if (next.limitMs > now) grant(next, now);
       else refuse(next, Reason.TOOL_QUEUE_TIMEOUT, next.limitMs - next.enteredMs);
+    }
+  };
+
+  /** Takes out the shadows whose limit has come; no turn of their subject is used up by that. */
+  const expireShadows = (now: number): void => {
+    if (now < soonestLimitMs) return;
+    soonestLimitMs = Number.POSITIVE_INFINITY;
+    for (const call of line.inTurn()) {
+      if (call.limitMs > now) soonestLimitMs = Math.min(soonestLimitMs, call.limitMs);
+      else {
+        stepOut(call);
+        refuse(call, Reason.TOOL_QUEUE_TIMEOUT, call.limitMs - call.enteredMs);
+      }
     }
   };
 
@@ -148,18 +171,11 @@ export function createToolQueue(
         if (next === undefined || freeMs < next.freeMs) next = { call, freeMs };
       }
       if (next === undefined) break;
+      expireShadows(next.freeMs);
       holders.delete(next.call);
       giveOn(next.freeMs);
     }
-    if (now < soonestLimitMs) return;
-    soonestLimitMs = Number.POSITIVE_INFINITY;
-    for (const call of line.inTurn()) {
-      if (call.limitMs > now) soonestLimitMs = Math.min(soonestLimitMs, call.limitMs);
-      else {
-        stepOut(call);
-        refuse(call, Reason.TOOL_QUEUE_TIMEOUT, call.limitMs - call.enteredMs);
-      }
-    }
+    expireShadows(now);
   };
 
   /** From here on calls really wait: what runs keeps its place, what was only imagined is gone. */
@@ -200,7 +216,7 @@ export function createToolQueue(
     const frees = [...holders].map(({ freeMs, lagMs }) => freeMs ?? now + lagMs);
     frees.sort((one, other) => one - other);
     frees.splice(0, frees.length - concurrency);
-    for (const next of line.inTurn()) {
+    for (const next of line.inTurn().slice(0, maxForeseen)) {
       const turnMs = frees[0] ?? now;
       const isLate = next.limitMs <= turnMs;
       if (next === call) {
@@ -213,7 +229,7 @@ export function createToolQueue(
       const after = frees.findIndex((other) => other > freeMs);
       frees.splice(after < 0 ? frees.length : after, 0, freeMs);
     }
-    return { waitMs: now - call.enteredMs };
+    return { waitMs: (frees[0] ?? now) - call.enteredMs };
   };
 
   const leave = (call: Call): ToolWait => {
@@ -221,6 +237,7 @@ export function createToolQueue(
     if (call.endedMs === undefined) {
       call.endedMs = now;
       running -= 1;
+      hearNoStop(call);
       if (call.lagMs > 0) call.freeMs = now + call.lagMs;
       else holders.delete(call);
       giveOn(now);
@@ -250,9 +267,9 @@ export function createToolQueue(
     refuse(call, Reason.TOOL_QUEUE_TIMEOUT, now - call.enteredMs);
   };
 
-  const wait = (call: Call): void => {
-    call.leaveLine = line.add(call.ask.subject, call);
-    waitingBytes += call.ask.bytes;
+  const wait = (call: Call, subject: string): void => {
+    call.leaveLine = line.add(subject, call);
+    waitingBytes += call.bytes;
     soonestLimitMs = Math.min(soonestLimitMs, call.limitMs);
   };
 
@@ -260,7 +277,7 @@ export function createToolQueue(
     enter(ask) {
       const now = look();
       const call: Call = {
-        ask,
+        bytes: ask.bytes,
         enteredMs: now,
         limitMs: Math.min(now + timeoutMs, ask.deadlineMs ?? Number.POSITIVE_INFINITY),
         startedMs: undefined,
@@ -278,7 +295,7 @@ export function createToolQueue(
       if (!isFull()) grant(call, now);
       else if (isOver) refuse(call, Reason.TOOL_QUEUE_FULL, 0);
       else if (call.limitMs <= now) refuse(call, Reason.TOOL_QUEUE_TIMEOUT, 0);
-      else wait(call);
+      else wait(call, ask.subject);
 
       const reason = call.wait?.would;
       if (call.startedMs === undefined && reason !== undefined) {

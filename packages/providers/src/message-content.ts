@@ -1,0 +1,24 @@
+import { listOf, objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
+
+/** Parts that are the model's thoughts, not its answer. */
+const thoughts = new Set<unknown>(["thinking", "reasoning", "reasoning_text", "summary_text"]);
+
+/** The text of a message's content: a string, or an array of parts of which the text ones count. */
+export function textOfContent(content: unknown): string | undefined {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return undefined;
+  let text = "";
+  for (const part of content) {
+    const { type, text: words } = objectOf(part);
+    if (typeof words === "string" && !thoughts.has(type)) text += words;
+  }
+  return text;
+}
+
+/** True for a message, or a part of one, in which the model refuses. */
+export function isRefusal({ refusal, content }: JsonObject): boolean {
+  return (
+    wordOf(refusal) !== undefined ||
+    (Array.isArray(content) && listOf(content).some((part) => objectOf(part)["type"] === "refusal"))
+  );
+}

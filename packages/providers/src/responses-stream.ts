@@ -1,0 +1,87 @@
+import { FailureCode, type ToolCall, type Usage } from "@sluice/contract";
+import type { Emit, FrameReader } from "./frame-reader.ts";
+import { fromResponse, toolCallOf } from "./from-response.ts";
+import { fromUsage } from "./from-usage.ts";
+import { objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
+
+/**
+ * A stream of the Responses API. It is complete only by `response.completed`; every other event of its
+ * many is content, or a sign of life.
+ * Source: https://platform.openai.com/docs/api-reference/responses-streaming
+ */
+export function responsesStream(): FrameReader {
+  let usage: Usage | undefined;
+  let refused = false;
+  let hadText = false;
+  const calls: ToolCall[] = [];
+
+  function count(response: unknown, emit: Emit): void {
+    const now = fromUsage(objectOf(response)["usage"]);
+    if (now === undefined) return;
+    usage = now;
+    emit({ type: "usage", usage });
+  }
+
+  function failed(code: FailureCode, emit: Emit): void {
+    emit({ type: "failed", failure: { ok: false, code, dispatched: true, usage } });
+  }
+
+  /** What streamed stands; the answer repeated in the last frame fills in what a host did not stream. */
+  function completed(response: JsonObject, emit: Emit): void {
+    const reply = fromResponse(response);
+    const isEmpty = !reply.ok && reply.code === FailureCode.OUTPUT_NOT_JSON;
+    const isRepeated = Array.isArray(response["output"]);
+    if (refused) failed(FailureCode.REFUSED, emit);
+    else if (!reply.ok && !isEmpty && isRepeated) emit({ type: "failed", failure: reply });
+    else {
+      if (!hadText && reply.ok && reply.output.kind === "text" && reply.output.text !== "") {
+        emit({ type: "text-delta", text: reply.output.text });
+      }
+      const whole = calls.length > 0 || !reply.ok ? calls : (reply.toolCalls ?? []);
+      for (const call of whole) emit({ type: "tool-call", call });
+      emit({ type: "finish" });
+    }
+  }
+
+  return {
+    get usage() {
+      return usage;
+    },
+    frame(frame, emit) {
+      switch (frame["type"]) {
+        case "response.output_text.delta": {
+          const text = wordOf(frame["delta"]);
+          if (text === undefined) return;
+          hadText = true;
+          emit({ type: "text-delta", text });
+          return;
+        }
+        case "response.refusal.delta":
+        case "response.refusal.done":
+          refused = true;
+          return;
+        case "response.output_item.done":
+          calls.push(...toolCallOf(objectOf(frame["item"])));
+          return;
+        case "response.completed":
+          count(frame["response"], emit);
+          completed(objectOf(frame["response"]), emit);
+          return;
+        case "response.incomplete":
+        case "response.failed":
+        case "response.cancelled": {
+          count(frame["response"], emit);
+          const response = objectOf(frame["response"]);
+          const status = frame["type"].slice("response.".length);
+          const reply = fromResponse({ ...response, status });
+          if (reply.ok) failed(FailureCode.PROVIDER_UNAVAILABLE, emit);
+          else if (refused && status === "incomplete") failed(FailureCode.REFUSED, emit);
+          else emit({ type: "failed", failure: { ...reply, usage } });
+        }
+      }
+    },
+    end(_told, emit) {
+      failed(FailureCode.STREAM_CUT, emit);
+    },
+  };
+}
