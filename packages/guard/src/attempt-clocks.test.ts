@@ -24,6 +24,8 @@ const contract = defineContract({
   text: { field: "text", maxChars: 1000 },
 });
 
+const { promise: never } = Promise.withResolvers<never>();
+
 interface Limits {
   readonly timeoutMs?: number;
   readonly firstContentTimeoutMs?: number;
@@ -195,7 +197,7 @@ describe("the clock of the whole request", () => {
     const slow = defineTool({
       description: "Takes its time.",
       input: z.object({}),
-      run: () => new Promise(() => undefined),
+      run: () => never,
     });
     const { guard, clock } = bench(
       { totalTimeoutMs: 3000 },

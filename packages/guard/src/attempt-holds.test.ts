@@ -1,6 +1,5 @@
-import { defineContract, type ProviderReply } from "@sluice/contract";
+import type { ProviderReply } from "@sluice/contract";
 import {
-  delta,
   errorReply,
   FakeClock,
   fakeProvider,
@@ -13,7 +12,6 @@ import {
   type SampleJob,
 } from "@sluice/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { z } from "zod";
 import { createGuard, memoryBudgets, staticFlags, type BudgetOptions } from "./index.ts";
 
 // The breaker's library knows no clock but the process's timers.
@@ -270,6 +268,50 @@ describe("I3 the budget of several attempts", () => {
     expect(guard.inFlight).toBe(0);
   });
 
+  it("that refuses a further attempt gives the probe back that it would have been", async () => {
+    const first = scripted("first", "cheap", down);
+    const second = scripted("second", "cheap", down, good);
+    const { guard, clock } = bench([first, second], {
+      maxRetries: 0,
+      minCalls: 1,
+      budget: { callsPerRun: 1 },
+    });
+    await guard.run(job, { subject: "opens both" });
+    vi.advanceTimersByTime(30_000);
+    expect(guard.describe().providers.map(({ breaker }) => breaker)).toEqual([
+      "half_open",
+      "half_open",
+    ]);
+    expect(await guard.run(job, request)).toMatchObject({
+      record: { skipped: [{ why: "budget" }] },
+    });
+    expect(await guard.run(job, { subject: "another" })).toMatchObject({
+      status: "SUCCEEDED",
+      record: { selectedProvider: "second" },
+    });
+    expect(clock.monotonicMs()).toBe(0);
+  });
+
+  it("that can't pay the other's price gives the probe back that it would have been", async () => {
+    const first = scripted("first", "cheap", down);
+    const second = scripted("second", "dear", down, good);
+    const { guard } = bench([first, second], {
+      maxRetries: 0,
+      minCalls: 1,
+      budget: { costNanoUsdPerRun: 12_000 },
+    });
+    guard.budget.restore("run", { calls: 1, tokens: 1, costNanoUsd: 11_500 });
+    await guard.run(job, { subject: "opens both" });
+    vi.advanceTimersByTime(30_000);
+    await guard.run(job, { subject: "opens the first again" });
+    expect(guard.describe().providers.map(({ breaker }) => breaker)).toEqual(["open", "half_open"]);
+    expect(await guard.run(job, request)).toMatchObject({
+      status: "STUBBED",
+      reason: "BUDGET_COST",
+    });
+    expect(await guard.run(job, { subject: "another" })).toMatchObject({ status: "SUCCEEDED" });
+  });
+
   it("whose store throws for a further attempt keeps the first failure", async () => {
     const store = memoryBudgets();
     let asked = 0;
@@ -288,93 +330,6 @@ describe("I3 the budget of several attempts", () => {
     await clock.advanceAsync(0);
     expect(await running).toMatchObject({ failure: { code: "PROVIDER_UNAVAILABLE" } });
     expect(guard.inFlight).toBe(0);
-  });
-});
-
-describe("what a stream is charged", () => {
-  const contract = defineContract({
-    ok: z.object({ status: z.literal("OK"), text: z.string() }),
-    failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
-    stub: z.object({ status: z.literal("STUB"), text: z.string() }),
-    text: { field: "text", maxChars: 10_000 },
-  });
-
-  async function streaming(chars: number) {
-    const clock = new FakeClock();
-    const provider = fakeProvider<SampleJob>({ streams: true, inputTokens: () => 10 });
-    const guard = createGuard({
-      ...sampleFeature,
-      contract,
-      provider,
-      flags: staticFlags({ sample_ai: { enabled: true } }),
-      clock,
-      budget: { tokensPerRun: 10_000, maxOutputTokens: 100 },
-      retry: { maxRetries: 0 },
-      sinks: [() => 0],
-    });
-    const stream = guard.stream(job, request);
-    await clock.advanceAsync(0);
-    if (chars > 0) provider.last().emit(delta("x".repeat(chars)));
-    await clock.advanceAsync(0);
-    const spent = async (): Promise<number> => {
-      await stream.outcome;
-      expect(guard.inFlight).toBe(0);
-      return guard.budget.use("run").tokens;
-    };
-    return { guard, clock, stream, call: provider.last(), spent };
-  }
-
-  it.each([
-    ["was reserved", 40, 110],
-    ["was seen, where that is more", 800, 10 + 200],
-  ])("where it is cut without usage is what %s", async (_, chars, tokens) => {
-    const { call, spent } = await streaming(chars);
-    call.cut();
-    expect(await spent()).toBe(tokens);
-  });
-
-  it("where it is cut after its usage is that usage", async () => {
-    const { call, spent } = await streaming(40);
-    call.emit({ type: "usage", usage });
-    call.cut();
-    expect(await spent()).toBe(20);
-  });
-
-  it.each([
-    ["nothing was seen", 0, 10],
-    ["some was seen", 25, 35],
-    ["more was seen than reserved", 800, 110],
-  ])("where it is cancelled is the prompt and what was seen: %s", async (_, chars, tokens) => {
-    const byReader = await streaming(chars);
-    byReader.stream.cancel();
-    expect(await byReader.spent()).toBe(tokens);
-    const byKill = await streaming(chars);
-    byKill.guard.kill();
-    expect(await byKill.spent()).toBe(tokens);
-  });
-
-  it("where a clock cuts it is what was reserved", async () => {
-    const { clock, spent } = await streaming(40);
-    await clock.advanceAsync(30_000);
-    expect(await spent()).toBe(110);
-  });
-
-  it("where it finishes is its usage, or the reservation where it tells none", async () => {
-    const told = await streaming(40);
-    told.call.emit({ type: "usage", usage }, { type: "finish" });
-    expect(await told.spent()).toBe(20);
-    const untold = await streaming(40);
-    untold.call.emit({ type: "finish" });
-    expect(await untold.spent()).toBe(110);
-  });
-
-  it("where it failed before it was dispatched is nothing", async () => {
-    const { call, spent } = await streaming(0);
-    call.emit({
-      type: "failed",
-      failure: errorReply("PROVIDER_UNAVAILABLE", { dispatched: false }),
-    });
-    expect(await spent()).toBe(0);
   });
 });
 

@@ -46,7 +46,7 @@ export async function attemptOnce<In, Ok>(
   parts: AttemptParts<Ok>,
   work: Work<In>,
   candidate: Candidate<In>,
-  given: {
+  made: {
     readonly ask: ProviderAsk<In>;
     readonly held: AttemptHolds;
     /** What is left of the request's time. */
@@ -58,7 +58,7 @@ export async function attemptOnce<In, Ok>(
   },
 ): Promise<Attempted<Ok>> {
   const { clock, tracing } = parts;
-  const { ask, held, answer, measures, remainingMs } = given;
+  const { ask, held, answer, measures, remainingMs } = made;
   const { provider } = candidate;
   // From here on it is not certain that nothing left, until a provider says so.
   let end: HoldEnd = { how: "settle", health: "neutral" };
@@ -71,10 +71,10 @@ export async function attemptOnce<In, Ok>(
       maxOutputTokens: held.reservation?.outputTokens ?? parts.maxOutputTokens,
       reserved: held.reservation && amountsOf(held.reservation),
       signal: running.signal,
-      idempotencyKey: given.idempotencyKey,
+      idempotencyKey: made.idempotencyKey,
       measure: (report) => measures.report(report),
     };
-    const flows = given.streams ? answer : undefined;
+    const flows = made.streams ? answer : undefined;
     const ended = await attempt(provider, call, running, tracing, flows);
     const ran = judge(parts, answer, ended);
     // A tripwire that this attempt trips stops the others of its run.

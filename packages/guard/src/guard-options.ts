@@ -371,9 +371,8 @@ function assertBudget(settings: GuardSettings): void {
   for (const [index, provider] of providersOf(settings).entries()) {
     const option =
       route === undefined ? "createGuard.provider" : `createGuard.route.providers.${index}`;
-    const { inputTokens, model }: { readonly inputTokens?: unknown; readonly model?: unknown } =
-      provider;
-    if (capsPrompt && typeof inputTokens !== "function") {
+    const { model } = provider;
+    if (capsPrompt && typeof provider.inputTokens !== "function") {
       throw new ConfigError({
         option,
         got: "a provider without inputTokens",

@@ -30,11 +30,14 @@ const members = {
 };
 const contracts = {
   text: defineContract({
-    ...members,
+    ok: members.ok,
+    failed: members.failed,
+    stub: members.stub,
     text: { field: "reply", maxChars: 500, forbidden: ["secret"] },
   }),
-  structured: defineContract(members),
+  structured: defineContract({ ok: members.ok, failed: members.failed, stub: members.stub }),
 };
+const { promise: never } = Promise.withResolvers<never>();
 const answer = JSON.stringify({ status: "OK", reply: "structured" });
 const usage = { inputTokens: 10, outputTokens: 5 };
 
@@ -146,7 +149,7 @@ function bench(
     start: () => guard.run("what?", request),
     stream: () => guard.stream("what?", request),
     /** Reads a stream to its end. */
-    async read() {
+    read: async () => {
       const events: Event[] = [];
       const stream = guard.stream("what?", request);
       const done = (async () => {
@@ -160,7 +163,7 @@ function bench(
       guard.flush();
       return record.of("outcome");
     },
-    expectNothingHeld() {
+    expectNothingHeld: () => {
       expect(guard.inFlight).toBe(0);
       expect(admission.acquire("bob")).toMatchObject({ admitted: true });
     },
@@ -306,7 +309,7 @@ describe("a structured contract with tools", () => {
 });
 
 describe("a kill while a tool runs", () => {
-  const hanging = { run: () => new Promise(() => undefined) };
+  const hanging = { run: () => never };
 
   it("I1 aborts the tool and sends the request to the safe path, without another turn", async () => {
     const { start, clock, guard, ran, made, outcomes, expectNothingHeld } = bench([asks], hanging);
@@ -421,6 +424,55 @@ describe("the text over several turns", () => {
         outcome: { value: { reply: `the sec${text}` } },
       });
     }
+  });
+});
+
+const values = (reply: string) =>
+  fakeProvider<string>({
+    onCall(made) {
+      const isFirst = made.asked.steps.length === 0;
+      made.reply(
+        isFirst
+          ? ({ ...textReply("Let me look. "), toolCalls: asks.calls } as ProviderReply)
+          : { ok: true, output: { kind: "value", value: { status: "OK", reply } } },
+      );
+    },
+  });
+
+describe("a provider that gives a value where text was asked for", () => {
+  it.each([
+    ["It rains.", "finish"],
+    ["The SECRET is out.", "failed"],
+    ["x".repeat(490), "failed"],
+  ])("says the same in its text and in its value: %#", async (reply, end) => {
+    const clock = new FakeClock();
+    const guard = createGuard({
+      feature: "chat_ai",
+      contract: contracts.text,
+      failed: ({ code }) => ({ status: "FAILED", code }) as const,
+      stub: () => ({ status: "STUB", reply: "stub" }) as const,
+      provider: values(reply),
+      tools: {
+        weather: defineTool({
+          description: "Tells the weather.",
+          input: z.object({ city: z.string() }),
+          run: () => "rain",
+        }),
+      },
+      flags: staticFlags({ chat_ai: { enabled: true } }),
+      onFailure: "failed",
+      clock,
+      sinks: [() => 0],
+    });
+    const events: Event[] = [];
+    for await (const event of guard.stream("what?", { subject: "ann" })) events.push(event);
+    const whole = `Let me look. ${reply}`;
+    expect(events.at(-1)?.type).toBe(end);
+    expect(events.at(-1)).toMatchObject({
+      outcome: end === "finish" ? { value: { reply: whole } } : { status: "FAILED" },
+    });
+    expect(whole.startsWith(textOf(events))).toBe(true);
+    expect(textOf(events) === whole).toBe(end === "finish");
   });
 });
 

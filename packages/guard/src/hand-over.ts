@@ -10,6 +10,9 @@ import { endOfAttempt } from "./settle-end.ts";
 import { whyBarred } from "./why-barred.ts";
 import type { Work } from "./work.ts";
 
+/** A call that was stopped, and that nobody ends, gives its holds back after so long. */
+const unendedMs = 30_000;
+
 /** How a call that was handed over ended. */
 export type HandedOverEnd =
   | { readonly ok: true; readonly usage?: Usage | undefined }
@@ -23,7 +26,10 @@ export type HandedOverEnd =
       readonly httpStatus?: number | undefined;
     };
 
-/** One call that the caller makes itself, within the guard's limits. It has to be ended on every path. */
+/**
+ * One call that the caller makes itself, within the guard's limits. It has to be ended on every path; one
+ * that is not is ended 30 seconds after the guard stopped it.
+ */
 export interface HandedOver {
   /** Aborts when the feature is shut, the client goes away, or one of the clocks runs out. */
   readonly signal: AbortSignal;
@@ -108,11 +114,10 @@ export function handOver<In, Ok, Failed, Stub>(
   const client = context.request.signal;
   const clientGone = (): void => running.stop({ kind: "client" });
   client?.addEventListener("abort", clientGone, { once: true });
-  const codeOfStop = (cause: StopCause | undefined): FailureCode | undefined =>
-    cause && stopCodes[cause.kind];
+  let forgetUnended: (() => void) | undefined;
   let over: { readonly code: FailureCode | undefined } | undefined;
 
-  return {
+  const handed: HandedOver = {
     signal: running.signal,
     maxOutputTokens: held.reservation?.outputTokens ?? executor.maxOutputTokens,
     idempotencyKey: executor.newId(),
@@ -140,6 +145,7 @@ export function handOver<In, Ok, Failed, Stub>(
       over = { code };
       running.end();
       client?.removeEventListener("abort", clientGone);
+      forgetUnended?.();
       const latencyMs = clock.monotonicMs() - running.startedMs;
       noteAttempt(executor, work, candidate, ended, code, latencyMs);
       work.release(held.holds, endOfAttempt(ended, code, held.reservation));
@@ -175,4 +181,14 @@ export function handOver<In, Ok, Failed, Stub>(
       return code;
     },
   };
+  const onUnended = (): void => void handed.end({ ok: true });
+  const onStopped = (): void => {
+    forgetUnended = clock.after(unendedMs, onUnended);
+  };
+  running.signal.addEventListener("abort", onStopped, { once: true });
+  return handed;
+}
+
+function codeOfStop(cause: StopCause | undefined): FailureCode | undefined {
+  return cause && stopCodes[cause.kind];
 }

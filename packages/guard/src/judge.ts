@@ -61,11 +61,13 @@ function parse<Ok>(
   if (contract.text === undefined) return parseOutput(contract.ok, output);
   if (output.kind === "text") return parseText(contract, forbidden, answer.whole());
   const parsed = parseOutput(contract.ok, output);
-  if (
-    !parsed.ok ||
-    isPermittedText(contract.text, forbidden, textOfValue(contract, parsed.value))
-  ) {
-    return parsed;
-  }
-  return { ok: false, code: FailureCode.OUTPUT_SCHEMA_INVALID };
+  if (!parsed.ok) return parsed;
+  const text = textOfValue(contract, parsed.value);
+  // After other turns the value's text is the last part of the answer's.
+  const isLast = answer.whole() !== "";
+  const isRefused = isLast
+    ? answer.push(text) === "refused"
+    : !isPermittedText(contract.text, forbidden, text);
+  if (isRefused) return { ok: false, code: FailureCode.OUTPUT_SCHEMA_INVALID };
+  return isLast ? parseText(contract, forbidden, answer.whole()) : parsed;
 }

@@ -61,7 +61,7 @@ function bench(
     run: () => guard.run(job, request),
     describe: (name: string) =>
       guard.describe().providers.find(({ provider }) => provider === name),
-    async pass(ms: number) {
+    pass: async (ms: number) => {
       await clock.advanceAsync(ms);
       vi.advanceTimersByTime(ms);
     },
@@ -166,7 +166,7 @@ describe("a provider that asks to be left alone", () => {
     } = bench(["only"], {
       breaker: { minCalls: 1 },
     });
-    answer("only", { ...of(429), ...{ retryAfterMs: 3000 } } as ProviderReply);
+    answer("only", errorReply("PROVIDER_RATE_LIMITED", { retryAfterMs: 3000 }));
     expect(await run()).toMatchObject({ failure: { code: "PROVIDER_RATE_LIMITED" } });
     for (let i = 0; i < 50; i += 1) {
       const outcome = await run();

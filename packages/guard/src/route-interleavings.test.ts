@@ -50,10 +50,12 @@ const members = {
 const forbidden = "secret";
 const contracts = {
   text: defineContract({
-    ...members,
+    ok: members.ok,
+    failed: members.failed,
+    stub: members.stub,
     text: { field: "reply", maxChars: 300, forbidden: [forbidden] },
   }),
-  structured: defineContract(members),
+  structured: defineContract({ ok: members.ok, failed: members.failed, stub: members.stub }),
 };
 const stub = { status: "STUB", reply: "a person answers" } as const;
 
@@ -295,6 +297,8 @@ class World {
   /** Since when the feature is shut. */
   #shutAtMs = 0;
   readonly #over = new Set<HandedOver>();
+  /** To be handed over after the next action. */
+  #decided: Asked | undefined;
   #firstCalls = 0;
   #retries = 0;
 
@@ -356,6 +360,7 @@ class World {
 
   #onCall(provider: string, call: FakeCall<string>): void {
     if (this.isShut) this.broken.push("I1 a call began while the feature was shut");
+    if (call.asked.reserved === undefined) this.broken.push("I3 a call had nothing reserved");
     const asked = this.asked[Number(call.asked.input)];
     const called: Called = { call, provider, emitted: "", ended: undefined };
     this.called.push(called);
@@ -370,6 +375,8 @@ class World {
   }
 
   async perform(action: Action): Promise<void> {
+    const decided = this.#decided;
+    this.#decided = undefined;
     switch (action.do) {
       case "run":
       case "stream":
@@ -425,6 +432,8 @@ class World {
       default:
         this.#flip(action.do);
     }
+    if (decided !== undefined) this.#handOver(decided);
+    if (action.do === "hand over") this.#decided = this.asked.at(-1);
     // Sometimes the next action comes before what this one caused has gone on.
     if (action.do === "advance" || this.called.length % 2 === 0) await this.clock.advanceAsync(0);
     this.#expectWithinCaps();
@@ -488,13 +497,17 @@ class World {
       asked.stream = this.guard.stream(String(index), request);
       asked.reader = asked.stream[Symbol.asyncIterator]();
       void this.#follow(asked, asked.stream.outcome);
-    } else this.#handOver(asked, this.guard.decide(String(index), request));
+    } else {
+      const decision = this.guard.decide(String(index), request);
+      if (decision instanceof Promise) throw new TypeError("the stores are local");
+      asked.decision = decision;
+    }
   }
 
-  #handOver(asked: Asked, decision: Decision | Promise<Decision>): void {
-    if (decision instanceof Promise) throw new TypeError("the stores are local");
-    asked.decision = decision;
-    const handed = this.guard.handOver(decision);
+  /** With something else between the decision and it. */
+  #handOver(asked: Asked): void {
+    if (asked.decision === undefined) return;
+    const handed = this.guard.handOver(asked.decision);
     if ("barred" in handed) return;
     if (this.isShut) this.broken.push("I1 a call was handed over while the feature was shut");
     asked.handed = handed;
@@ -649,6 +662,7 @@ class World {
 
   /** Lets everything come to its end. */
   async end(): Promise<void> {
+    if (this.#decided !== undefined) this.#handOver(this.#decided);
     for (const asked of this.streams()) {
       if (!asked.left) void this.#drain(asked);
     }
@@ -666,7 +680,7 @@ class World {
   }
 
   /** Each provider can be called again, once its time has passed: nobody holds its probes. */
-  async expectProbesFree(): Promise<void> {
+  async callEach(): Promise<void> {
     this.#flip("restore");
     this.#flip("open");
     await this.clock.advanceAsync(60_001);
@@ -676,16 +690,20 @@ class World {
         provider: provider.name,
         enabled: provider.name === name,
       }));
-      const breaker = (): string | undefined =>
-        this.guard.describe().providers.find(({ provider }) => provider === name)?.breaker;
-      for (let i = 0; i < 4 && (i === 0 || breaker() !== "closed"); i += 1) {
+      const isClosed = (): boolean =>
+        this.guard
+          .describe()
+          .providers.some((one) => one.provider === name && one.breaker === "closed");
+      for (let i = 0; i < 4 && (i === 0 || !isClosed()); i += 1) {
         this.#ask({ do: "run", subject: 0, run: 0 });
-        expect(this.called.at(-1)?.provider).toBe(name);
         this.#end(this.called.at(-1), "finish");
         await this.clock.advanceAsync(0);
-        expect(this.asked.at(-1)?.outcome?.status).toBe("SUCCEEDED");
+        const outcome = this.asked.at(-1)?.outcome;
+        if (outcome?.status !== "SUCCEEDED" || outcome.record.selectedProvider !== name) {
+          this.broken.push(`I4 ${name} can't be called`);
+        }
       }
-      expect(breaker()).toBe("closed");
+      if (!isClosed()) this.broken.push(`I4 the circuit of ${name} does not close`);
     }
     this.guard.flush();
   }
@@ -704,27 +722,39 @@ function expectNothingHeld({ guard, admission, budgets }: World): void {
   }
 }
 
-/** I13: what a stream's reader saw is one answer, and is said to be complete only where it is. */
-function expectTrue(asked: Asked, shape: Shape): void {
-  const { events, calls, outcome } = asked;
+/** I13: what is wrong with what a stream's reader saw: it is one answer, complete only where it says so. */
+function untruthsOf(asked: Asked, shape: Shape): readonly string[] {
+  const { events, calls, outcome, left, kind } = asked;
+  if (kind !== "stream") return [];
   const text = events.map((event) => (event.type === "text-delta" ? event.text : "")).join("");
-  const terminal = events.filter(({ type }) => type === "finish" || type === "failed");
-  if (asked.left) expect(terminal.length).toBeLessThanOrEqual(1);
-  else expect(terminal).toEqual([events.at(-1)]);
-  expect(text.toLowerCase()).not.toContain(forbidden);
+  const terminal = events.filter((event) => "outcome" in event);
   const last = events.at(-1);
-  if (last?.type === "finish") {
-    expect(last.outcome).toBe(outcome);
-    const wanted = outcome?.status === "SUCCEEDED" ? calls.at(-1)?.emitted : textOf(stub, shape);
-    expect(text).toBe(wanted);
-    if (outcome?.status === "SUCCEEDED") expect(calls.at(-1)?.ended).toBe("finish");
-  } else if (shape.contract === "structured") {
-    // Of an unfinished reading of the whole; else nothing leaves unvalidated.
-    if (last?.type === "failed") expect(text).toBe("");
-  } else {
-    const answers = [...calls.map(({ emitted }) => emitted), stub.reply];
-    expect(answers.some((answer) => answer.startsWith(text))).toBe(true);
-  }
+  const call = calls.at(-1);
+  const emitted = call?.emitted ?? "";
+  const code = outcome?.status === "FAILED" ? outcome.failure.code : undefined;
+  const succeeded = outcome?.status === "SUCCEEDED";
+  const complete = succeeded ? emitted : textOf(stub, shape);
+  const answers = [...calls.map((one) => one.emitted), stub.reply];
+  const isPermitted = emitted !== "" && emitted.length <= 300 && !emitted.includes(forbidden);
+  const isFinished = last?.type === "finish";
+  const isTold = last === terminal[0] && terminal[0]?.outcome === outcome;
+  const checks = {
+    "it has no terminal event, or not one, or not at its end":
+      terminal.length === (left ? Math.min(1, terminal.length) : 1) &&
+      (terminal.length === 0 || isTold),
+    "a forbidden pattern left": !text.includes(forbidden),
+    "it says it is finished, and its text is another": !isFinished || text === complete,
+    "it succeeded, though its provider did not finish":
+      !isFinished || !succeeded || call?.ended === "finish",
+    "its text is not the beginning of one answer":
+      shape.contract === "structured" || answers.some((answer) => answer.startsWith(text)),
+    "text of a value left that did not parse":
+      shape.contract === "text" || isFinished || last?.type !== "failed" || text === "",
+    // Only what the last call sent is judged.
+    "a valid value was refused": code !== "OUTPUT_NOT_JSON" || emitted !== valueJson,
+    "a permitted text was refused": code !== "OUTPUT_SCHEMA_INVALID" || !isPermitted,
+  };
+  return Object.entries(checks).flatMap(([what, holds]) => (holds ? [] : [`${asked.id}: ${what}`]));
 }
 
 const textOf = (answer: { readonly reply: string }, shape: Shape): string =>
@@ -739,30 +769,32 @@ function expectParses(outcome: SampleOutcome): void {
   expect(members[member].safeParse(outcome.value).success).toBe(true);
 }
 
-/** I11: one decision and one outcome each, or one `disabled_noop`. */
+/** I11: one decision and one outcome each, or one `disabled_noop`; the outcome names who was called. */
 function expectEventsOf({ record, asked }: World): void {
   const open = asked.filter(({ decision }) => decision?.closed === false);
-  const ids = open.map(({ decision }) => decision?.id).toSorted();
-  expect(
-    record
-      .of("decision")
-      .map((event) => event.decision_id)
-      .toSorted(),
-  ).toEqual(ids);
+  const ids = new Set(open.map(({ decision }) => decision?.id));
   const outcomes = record.of("outcome");
-  expect(outcomes.map((event) => event.decision_id).toSorted()).toEqual(ids);
+  for (const events of [record.of("decision"), outcomes]) {
+    expect(events).toHaveLength(open.length);
+    expect(new Set(events.map((event) => event.decision_id))).toEqual(ids);
+  }
   expect(record.of("disabled_noop")).toHaveLength(asked.length - open.length);
-  for (const { id, calls, kind } of open) {
-    const event = outcomes.find(({ request_id: request }) => request === id);
-    expect(event).toBeDefined();
-    if (event === undefined || kind === "hand over") continue;
-    expect(event.attempts.map(({ provider }) => provider)).toEqual(
-      calls.map(({ provider }) => provider),
-    );
-    expect(event.selected_provider).toBe(calls[0]?.provider);
-    const answered = calls.at(-1)?.provider;
-    expect(event.fallback_provider).toBe(answered === calls[0]?.provider ? undefined : answered);
-    if (event.fallback_provider !== undefined) expect(event.fallback_used).toBe(true);
+  const told = new Map(outcomes.map((event) => [event.request_id, event]));
+  for (const { id, calls } of open.filter(({ kind }) => kind !== "hand over")) {
+    const called = calls.map(({ provider }) => provider);
+    const [first, last] = [called[0], called.at(-1)];
+    const event = told.get(id);
+    expect({
+      attempts: event?.attempts.map(({ provider }) => provider),
+      selected: event?.selected_provider,
+      fallback: event?.fallback_provider,
+      used: event?.fallback_used === true || first === last,
+    }).toEqual({
+      attempts: called,
+      selected: first,
+      fallback: first === last ? undefined : last,
+      used: true,
+    });
   }
 }
 
@@ -813,7 +845,7 @@ describe("over random interleavings of requests over a route", () => {
               expect(outcome).toBeDefined();
               if (outcome === undefined) continue;
               expectParses(outcome);
-              if (kind === "stream") expectTrue(asked, shape);
+              expect(untruthsOf(asked, shape)).toEqual([]);
               const word = outcome.status === "FAILED" ? outcome.failure.code : outcome.status;
               for (const what of [
                 `${kind} ${word}`,
@@ -825,7 +857,7 @@ describe("over random interleavings of requests over a route", () => {
               }
             }
             expectEventsOf(world);
-            await world.expectProbesFree();
+            await world.callEach();
             expect(world.broken).toEqual([]);
           } finally {
             world.guard.close();

@@ -49,10 +49,10 @@ function routed(
   return {
     guard,
     record,
-    set(next: readonly unknown[]) {
+    set: (next: readonly unknown[]) => {
       current = next as readonly ProviderConfig[];
     },
-    async selected(provider?: string) {
+    selected: async (provider?: string) => {
       const outcome = await guard.run(job, { ...request, provider });
       return outcome.record.selectedProvider ?? outcome.status;
     },
@@ -172,15 +172,15 @@ describe("a route", () => {
   });
 });
 
-describe("failover", () => {
-  const failing = () => [
-    fakeProvider<SampleJob>({
-      name: "openai",
-      onCall: (call) => call.reply(errorReply("PROVIDER_UNAVAILABLE")),
-    }),
-    ...providersOf("custom"),
-  ];
+const failing = () => [
+  fakeProvider<SampleJob>({
+    name: "openai",
+    onCall: (call) => call.reply(errorReply("PROVIDER_UNAVAILABLE")),
+  }),
+  ...providersOf("custom"),
+];
 
+describe("failover", () => {
   it("lets the next candidate stand in", async () => {
     const { guard } = routed(seed, { providers: failing(), failover: true });
     expect(await guard.run(job, request)).toMatchObject({
@@ -267,6 +267,67 @@ describe("a route that changes while it is used", () => {
     listed.set([{ provider: "openai", weight: 1, enabled: false }, rows[1]]);
     expect(await listed.selected()).toBe("custom");
   });
+});
+
+describe("a route's source", () => {
+  it("that throws leaves the last good route, told once, whatever gates there are", async () => {
+    let broken = false;
+    const record = recordingSink();
+    const off = { mode: "off" } as const;
+    const guard = createGuard({
+      ...sampleFeature,
+      route: {
+        providers: providersOf("openai", "custom"),
+        candidates: {
+          name: "sql",
+          read() {
+            if (broken) throw new Error("planted");
+            return seed;
+          },
+        },
+      },
+      gates: { "circuit-breaker": off },
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      clock: new FakeClock(),
+      sinks: [record.sink],
+    });
+    for (const [round, isBroken] of [false, true, true, false, true].entries()) {
+      broken = isBroken;
+      expect(await guard.run(job, request)).toMatchObject({
+        status: "SUCCEEDED",
+        record: { selectedProvider: "openai" },
+      });
+      expect(guard.inFlight).toBe(0);
+      guard.flush();
+      // Again only once it has been well in between.
+      expect(record.of("alert")).toHaveLength([0, 1, 1, 1, 2][round] ?? 0);
+    }
+    expect(record.of("alert")).toMatchObject(
+      Array.from({ length: 2 }, () => ({
+        code: "DEPENDENCY_THREW",
+        message: "the route source sql threw; the last good route stays",
+      })),
+    );
+  });
+
+  it.each([undefined, null, 5, {}, "rows"])(
+    "that reads %j leaves the last good route",
+    async (rows) => {
+      let current: unknown = seed;
+      const guard = createGuard({
+        ...sampleFeature,
+        route: {
+          providers: providersOf("openai", "custom"),
+          candidates: { name: "sql", read: () => current as readonly ProviderConfig[] },
+        },
+        flags: staticFlags({ sample_ai: { enabled: true } }),
+        clock: new FakeClock(),
+        sinks: [() => 0],
+      });
+      current = rows;
+      expect(await guard.run(job, request)).toMatchObject({ status: "SUCCEEDED" });
+    },
+  );
 });
 
 describe("a route's options", () => {

@@ -66,7 +66,7 @@ function bench(
     /** When. */
     atMs,
     /** Good calls, which earn the right to retry. */
-    async warmUp(calls = 10) {
+    warmUp: async (calls = 10): Promise<void> => {
       for (let i = 0; i < calls; i += 1) await guard.run(job, { subject: "warm" });
       warm = false;
     },
@@ -243,17 +243,18 @@ describe("the retry budget", () => {
   });
 });
 
-describe("between two attempts", () => {
-  const waiting = async () => {
-    const made = bench({ first: [down, good] }, { retry: { baseMs: 4000 } });
-    await made.warmUp();
-    const controller = new AbortController();
-    const running = made.guard.run(job, { ...request, signal: controller.signal });
-    await made.clock.advanceAsync(1000);
-    expect(made.order).toEqual(["first"]);
-    return { ...made, running, controller };
-  };
+/** A request that waits for its retry. */
+const waiting = async () => {
+  const made = bench({ first: [down, good] }, { retry: { baseMs: 4000 } });
+  await made.warmUp();
+  const controller = new AbortController();
+  const running = made.guard.run(job, { ...request, signal: controller.signal });
+  await made.clock.advanceAsync(1000);
+  expect(made.order).toEqual(["first"]);
+  return { ...made, running, controller };
+};
 
+describe("between two attempts", () => {
   it("I1 a kill ends the wait at once, and no further call is made", async () => {
     const { guard, clock, order, running, record } = await waiting();
     guard.kill();

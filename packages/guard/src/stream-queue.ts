@@ -49,6 +49,8 @@ export function createStreamQueue<Ok, Failed, Stub>(
   return new BoundedQueue(bufferBytes);
 }
 
+type Result<Ok, Failed, Stub> = IteratorResult<StreamEvent<Ok, Failed, Stub>, undefined>;
+
 /** Read entries are let go of at the latest when there are so many. */
 const readKept = 1024;
 
@@ -57,8 +59,8 @@ const ignore = (): void => undefined;
 /** One class, whose methods all streams share: there are many at once, and each waits for long. */
 class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
   readonly stream: GuardStream<Ok, Failed, Stub>;
-  readonly head = new Promised<StreamHead<Ok, Failed, Stub>>();
-  readonly outcome = new Promised<Outcome<Ok, Failed, Stub>>();
+  readonly #head = Promise.withResolvers<StreamHead<Ok, Failed, Stub>>();
+  readonly #outcome = Promise.withResolvers<Outcome<Ok, Failed, Stub>>();
   readonly #bufferBytes: number;
   #entries: Entry<StreamEvent<Ok, Failed, Stub>>[] = [];
   /** Entries before it were read. */
@@ -73,7 +75,10 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
 
   constructor(bufferBytes: number) {
     this.#bufferBytes = bufferBytes;
-    this.stream = new QueueStream(this);
+    // Whoever reads sees a failure; it must not be an unhandled rejection of those who don't.
+    this.#head.promise.catch(ignore);
+    this.#outcome.promise.catch(ignore);
+    this.stream = new QueueStream(this, this.#head.promise, this.#outcome.promise);
   }
 
   get cancelled(): boolean {
@@ -85,7 +90,7 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
   }
 
   open(decision: Decision): void {
-    this.head.resolve({ decision });
+    this.#head.resolve({ decision });
   }
 
   write(event: StreamEvent<Ok, Failed, Stub>, bytes: number): Promise<void> | undefined {
@@ -99,8 +104,8 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
   end(event: Extract<StreamEvent<Ok, Failed, Stub>, { outcome: unknown }>): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.head.resolve({ decision: event.outcome.decision, outcome: event.outcome });
-    this.outcome.resolve(event.outcome);
+    this.#head.resolve({ decision: event.outcome.decision, outcome: event.outcome });
+    this.#outcome.resolve(event.outcome);
     if (!this.#cancelled) this.#put(event, 0);
     this.#finishReaders();
   }
@@ -109,19 +114,20 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
     if (this.#ended) return;
     this.#ended = true;
     this.#failed = { error };
-    this.head.reject(error);
-    this.outcome.reject(error);
+    this.#head.reject(error);
+    this.#outcome.reject(error);
     this.#finishReaders();
   }
 
-  /** The next event; not an async function, whose promises would double those of each piece. */
+  /** The next event. Not an async function, which would cost each piece two promises more. */
   next(): Promise<Result<Ok, Failed, Stub>> {
-    const entry = this.#take();
-    if (entry !== undefined) return Promise.resolve({ done: false, value: entry.event });
-    if (this.#failed !== undefined) return rejected(this.#failed.error);
-    if (this.#ended || this.#cancelled) return Promise.resolve({ done: true, value: undefined });
     const reader = Promise.withResolvers<Result<Ok, Failed, Stub>>();
-    this.#readers.push(reader);
+    const entry = this.#take();
+    if (entry !== undefined) reader.resolve({ done: false, value: entry.event });
+    else {
+      this.#readers.push(reader);
+      if (this.#ended || this.#cancelled) this.#finishReaders();
+    }
     return reader.promise;
   }
 
@@ -172,5 +178,37 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
       else reader.reject(this.#failed.error);
     }
     this.#readers = [];
+  }
+}
+
+/** The reading end, from which the writing end can't be reached. */
+class QueueStream<Ok, Failed, Stub> implements GuardStream<Ok, Failed, Stub> {
+  readonly head: Promise<StreamHead<Ok, Failed, Stub>>;
+  readonly outcome: Promise<Outcome<Ok, Failed, Stub>>;
+  readonly #queue: BoundedQueue<Ok, Failed, Stub>;
+
+  constructor(
+    queue: BoundedQueue<Ok, Failed, Stub>,
+    head: Promise<StreamHead<Ok, Failed, Stub>>,
+    outcome: Promise<Outcome<Ok, Failed, Stub>>,
+  ) {
+    this.#queue = queue;
+    this.head = head;
+    this.outcome = outcome;
+  }
+
+  cancel(): void {
+    this.#queue.goAway();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<StreamEvent<Ok, Failed, Stub>, undefined> {
+    const queue = this.#queue;
+    return {
+      next: () => queue.next(),
+      return() {
+        queue.goAway();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
   }
 }

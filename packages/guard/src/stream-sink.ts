@@ -19,44 +19,65 @@ export function streamSink<Ok, Failed, Stub>(
   clock: Clock,
   startedMs: number,
 ): StreamSink<Ok, Failed, Stub> {
-  let firstContentMs: number | undefined;
-  let hasText = false;
-  const opened = (): void => {
-    if (firstContentMs !== undefined) return;
-    firstContentMs = clock.monotonicMs() - startedMs;
-    queue.open(decision);
+  return new QueueSink(queue, decision, clock, startedMs);
+}
+
+class QueueSink<Ok, Failed, Stub> implements StreamSink<Ok, Failed, Stub> {
+  readonly text: WriteText = (text) => {
+    this.#opened();
+    this.#hasText = true;
+    return this.#queue.write({ type: "text-delta", text }, Buffer.byteLength(text, "utf8"));
   };
-  return {
-    get firstContentMs() {
-      return firstContentMs;
-    },
-    get hasLeft() {
-      return firstContentMs !== undefined;
-    },
-    text(text) {
-      opened();
-      hasText = true;
-      return queue.write({ type: "text-delta", text }, Buffer.byteLength(text, "utf8"));
-    },
-    toolCall(id, name, input) {
-      opened();
-      return queue.write(
-        { type: "tool-call", id, name, input },
-        Buffer.byteLength(JSON.stringify(input) ?? "", "utf8"),
-      );
-    },
-    end(contract, outcome) {
-      const isAnswer =
-        outcome.status === "SUCCEEDED" ||
-        outcome.status === "STUBBED" ||
-        (outcome.status === "FAILED" && outcome.path === "stub" && outcome.record.fallbackUsed);
-      if (isAnswer && !hasText) {
-        const text = textOfValue(contract, outcome.value);
-        if (text !== "") queue.write({ type: "text-delta", text }, 0);
-      }
-      const { usage } = outcome.record;
-      if (usage !== undefined) queue.write({ type: "usage", usage }, 0);
-      queue.end({ type: isAnswer ? "finish" : "failed", outcome });
-    },
-  };
+  readonly #queue: StreamQueue<Ok, Failed, Stub>;
+  readonly #decision: Decision;
+  readonly #clock: Clock;
+  readonly #startedMs: number;
+  #firstContentMs: number | undefined;
+  #hasText = false;
+
+  constructor(
+    queue: StreamQueue<Ok, Failed, Stub>,
+    decision: Decision,
+    clock: Clock,
+    startedMs: number,
+  ) {
+    this.#queue = queue;
+    this.#decision = decision;
+    this.#clock = clock;
+    this.#startedMs = startedMs;
+  }
+
+  get firstContentMs(): number | undefined {
+    return this.#firstContentMs;
+  }
+
+  get hasLeft(): boolean {
+    return this.#firstContentMs !== undefined;
+  }
+
+  toolCall(id: string, name: string, input: unknown): Promise<void> | undefined {
+    this.#opened();
+    const bytes = Buffer.byteLength(JSON.stringify(input) ?? "", "utf8");
+    return this.#queue.write({ type: "tool-call", id, name, input }, bytes);
+  }
+
+  end(contract: Pick<Contract, "text">, outcome: Outcome<Ok, Failed, Stub>): void {
+    const isAnswer =
+      outcome.status === "SUCCEEDED" ||
+      outcome.status === "STUBBED" ||
+      (outcome.status === "FAILED" && outcome.path === "stub" && outcome.record.fallbackUsed);
+    if (isAnswer && !this.#hasText) {
+      const text = textOfValue(contract, outcome.value);
+      if (text !== "") void this.#queue.write({ type: "text-delta", text }, 0);
+    }
+    const { usage } = outcome.record;
+    if (usage !== undefined) void this.#queue.write({ type: "usage", usage }, 0);
+    this.#queue.end({ type: isAnswer ? "finish" : "failed", outcome });
+  }
+
+  #opened(): void {
+    if (this.#firstContentMs !== undefined) return;
+    this.#firstContentMs = this.#clock.monotonicMs() - this.#startedMs;
+    this.#queue.open(this.#decision);
+  }
 }

@@ -124,9 +124,9 @@ describe("a stream under a contract of plain text", () => {
     const { guard, provider, clock } = textGuard();
     const stream = guard.stream(question, request);
     let head: unknown;
-    void stream.head.then((value) => {
-      head = value;
-    });
+    void (async () => {
+      head = await stream.head;
+    })();
     await clock.advanceAsync(0);
     provider.last().emit({ type: "progress" });
     await clock.advanceAsync(0);
@@ -183,12 +183,12 @@ describe("a stream under a contract of plain text", () => {
   });
 });
 
-describe("failover of a stream", () => {
-  const pair = () => [
-    fakeProvider<Question>({ name: "first", streams: true }),
-    fakeProvider<Question>({ name: "second", streams: true }),
-  ];
+const pair = () => [
+  fakeProvider<Question>({ name: "first", streams: true }),
+  fakeProvider<Question>({ name: "second", streams: true }),
+];
 
+describe("failover of a stream", () => {
   it("before the first content is complete and invisible", async () => {
     const { guard, providers, clock } = textGuard({ providers: pair() });
     const { events, done } = reading(guard.stream(question, request));
@@ -274,6 +274,7 @@ describe("a stream that is stopped", () => {
     const stream = guard.stream(question, request);
     await clock.advanceAsync(0);
     provider.last().emit(delta("12345"), delta("67890"));
+    await clock.advanceAsync(0);
     for await (const event of stream) {
       expect(event.type).toBe("text-delta");
       break;
