@@ -40,11 +40,6 @@ export interface Contract<
  * @throws ConfigError when a member is missing or no object, two share a status, or the object member
  * can't be asked for in OpenAI's strict mode; the message names the path.
  */
-export function defineContract<Ok extends Member, Failed extends Member>(members: {
-  readonly ok: Ok;
-  readonly failed: Failed;
-  readonly text?: z.input<typeof textRulesSchema>;
-}): Contract<Ok, Failed, Ok>;
 export function defineContract<
   Ok extends Member,
   Failed extends Member,
@@ -55,6 +50,11 @@ export function defineContract<
   readonly stub: Stub;
   readonly text?: z.input<typeof textRulesSchema>;
 }): Contract<Ok, Failed, Stub>;
+export function defineContract<Ok extends Member, Failed extends Member>(members: {
+  readonly ok: Ok;
+  readonly failed: Failed;
+  readonly text?: z.input<typeof textRulesSchema>;
+}): Contract<Ok, Failed, Ok>;
 export function defineContract(members: {
   readonly ok: Member;
   readonly failed: Member;

@@ -211,6 +211,7 @@ export function assembleGuard<
       readerMs: settings.stream.stallMs,
     },
     totalMs: settings.totalTimeoutMs,
+    isEnabled: (candidate) => route.isEnabled(candidate),
     tools,
     hasTools: tools !== undefined,
     maxOutputTokens: settings.budget?.maxOutputTokens,

@@ -8,6 +8,7 @@ import {
 } from "@sluice/contract";
 import type { Candidate } from "./candidate.ts";
 import { askPermit } from "./permits.ts";
+import { notReadyOf } from "./provider-readiness.ts";
 import { reservationHold, type ReservationReply, type Reservations } from "./reservations.ts";
 import type { Work } from "./work.ts";
 
@@ -24,6 +25,8 @@ export type HoldsReply =
   | { readonly refused: Reason };
 
 export interface HoldTaker<In> {
+  /** Whether a candidate would be given a permit now, as far as can be told without taking one. */
+  isCallable(candidate: Candidate<In>): boolean;
   /** What the gates took for the first attempt. */
   first(work: Work<In>, candidate: Candidate<In>, ask: ProviderAsk<In>): HoldsReply;
   /** For a further attempt. `waited`: what the provider asked to wait has been waited. */
@@ -86,6 +89,9 @@ export function createHoldTaker<In>(options: {
   };
 
   return {
+    isCallable: ({ provider, health }) =>
+      breakerMode !== "enforce" ||
+      (notReadyOf(provider) === undefined && health.coolingMs() === 0 && health.state !== "open"),
     first(work, candidate, ask) {
       const { reserved } = work.context;
       const holds = work.takeAttemptHolds();

@@ -14,6 +14,7 @@ const noRoute: Route<unknown> = {
   providers: [],
   healthOf: () => alwaysWell,
   candidates: () => [],
+  isEnabled: () => true,
   plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
 };
 

@@ -330,6 +330,63 @@ describe("a route's source", () => {
   );
 });
 
+describe("what happens between two attempts", () => {
+  it("I7 a candidate that is disabled meanwhile is not called again", async () => {
+    const clock = new FakeClock();
+    let rows: readonly ProviderConfig[] = [{ provider: "openai" }];
+    const provider = fakeProvider<SampleJob>({
+      name: "openai",
+      onCall: (call) => call.reply(errorReply("PROVIDER_UNAVAILABLE")),
+    });
+    const guard = createGuard({
+      ...sampleFeature,
+      route: { providers: [provider], candidates: { name: "sql", read: () => rows } },
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      clock,
+      random: () => 1,
+      retry: { maxRetries: 1, baseMs: 1000, budgetRatio: 1 },
+      sinks: [() => 0],
+    });
+    const running = guard.run(job, request);
+    await clock.advanceAsync(500);
+    rows = [{ provider: "openai", enabled: false }];
+    await clock.advanceAsync(1000);
+    expect(await running).toMatchObject({
+      failure: { code: "PROVIDER_UNAVAILABLE" },
+      record: { skipped: [{ provider: "openai", why: "disabled" }] },
+    });
+    expect(provider.calls).toHaveLength(1);
+    expect(guard.inFlight).toBe(0);
+  });
+
+  it("a 429 is waited for where the other candidate can't be called either", async () => {
+    const clock = new FakeClock();
+    const first = fakeProvider<SampleJob>({ name: "openai" });
+    const second = fakeProvider<SampleJob>({
+      name: "custom",
+      notReady: () => ({ variable: "CUSTOM_API_KEY", expected: "an API key" }),
+    });
+    const guard = createGuard({
+      ...sampleFeature,
+      route: {
+        providers: [first, second],
+        candidates: [{ provider: "openai" }, { provider: "custom" }],
+        failover: true,
+      },
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      clock,
+      retry: { maxRetries: 1, budgetRatio: 1 },
+      sinks: [() => 0],
+    });
+    const running = guard.run(job, request);
+    first.last().reply(errorReply("PROVIDER_RATE_LIMITED", { retryAfterMs: 10 }));
+    await clock.advanceAsync(500);
+    first.last().reply(valueReply(sampleAnswer));
+    expect(await running).toMatchObject({ status: "SUCCEEDED" });
+    expect(first.calls).toHaveLength(2);
+  });
+});
+
 describe("a route's options", () => {
   const start = (route: object) => () =>
     createGuard({

@@ -31,6 +31,8 @@ export interface Route<In> {
   readonly healthOf: (provider: Provider<In>) => Health;
   /** Enabled candidates as they stand now. */
   candidates(): readonly Candidate<In>[];
+  /** Whether the route has the candidate's provider still. */
+  isEnabled(candidate: Candidate<In>): boolean;
   plan(request: GuardRequest): Plan<In>;
 }
 
@@ -38,6 +40,7 @@ interface Compiled<In> {
   readonly from: readonly ProviderConfig[];
   readonly route: CompiledRoute;
   readonly byConfig: ReadonlyMap<RouteCandidate, Candidate<In>>;
+  readonly names: ReadonlySet<string>;
   /** The plan of every request where nothing depends on the request. */
   readonly only: Plan<In> | undefined;
 }
@@ -89,7 +92,8 @@ export function createRoute<In>(options: {
       route.enabled.length === 1 && route.disabled.length === 0 && strategy !== "requested"
         ? { strategy, requested: undefined, candidates: [...byConfig.values()], skipped: [] }
         : undefined;
-    return { from, route, byConfig, only };
+    const enabled = new Set(route.enabled.map(({ provider }) => provider));
+    return { from, route, byConfig, names: enabled, only };
   };
 
   /** The rows of the last good route, with what was disabled since. */
@@ -148,6 +152,10 @@ export function createRoute<In>(options: {
     providers,
     healthOf,
     candidates: () => [...current().byConfig.values()],
+    isEnabled(candidate) {
+      const { byConfig, names: enabled } = current();
+      return byConfig.has(candidate.config) || enabled.has(candidate.provider.name);
+    },
     plan(request) {
       const { route, byConfig, only } = current();
       if (only !== undefined && request.provider === undefined) return only;

@@ -13,7 +13,7 @@ import {
 } from "@sluice/contract";
 import { nextAttempt, type RetryRules } from "@sluice/policy";
 import type { AnswerText } from "./answer-text.ts";
-import type { HoldTaker } from "./attempt-holds.ts";
+import type { HoldsReply, HoldTaker } from "./attempt-holds.ts";
 import { attemptOnce, type Attempted, type AttemptParts } from "./attempt-once.ts";
 import type { Candidate } from "./candidate.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -22,7 +22,7 @@ import type { MeasureCollector } from "./measure-collector.ts";
 import { pause } from "./pause.ts";
 import { awaitRoom } from "./await-room.ts";
 import type { RetryAllowance } from "./retry-allowance.ts";
-import type { Tools } from "./tools/run-tools.ts";
+import { maxCallsPerTurn, type Tools } from "./tools/run-tools.ts";
 import { shutReason, whyBarred, type Bars } from "./why-barred.ts";
 import type { Work } from "./work.ts";
 
@@ -34,6 +34,8 @@ export interface RunParts<In, Ok> extends AttemptParts<Ok>, Bars {
   readonly retryRules: RetryRules;
   readonly totalMs: number;
   readonly tools: Tools | undefined;
+  /** Whether the route still has the candidate: to disable one is to narrow, which counts at once. */
+  readonly isEnabled: (candidate: Candidate<In>) => boolean;
   readonly random: () => number;
   readonly newId: NewId;
 }
@@ -115,6 +117,9 @@ export async function runAttempts<In, Ok>(
     return done(code === undefined ? { kind: "shut", reason } : { kind: "failed", code });
   };
 
+  const canStandIn = (other: Candidate<In>): boolean =>
+    parts.isEnabled(other) && parts.holdTaker.isCallable(other);
+
   const toNextCandidate = (): void => {
     place += 1;
     retriesUsed = 0;
@@ -127,7 +132,7 @@ export async function runAttempts<In, Ok>(
       retriesUsed,
       committed: answer.hasLeft,
       // After content, whoever began goes on.
-      hasNext: place + 1 < plan.candidates.length && sink?.hasLeft !== true,
+      hasNext: sink?.hasLeft !== true && plan.candidates.slice(place + 1).some(canStandIn),
       remainingMs: deadlineMs - clock.monotonicMs(),
       random: parts.random(),
     };
@@ -140,7 +145,7 @@ export async function runAttempts<In, Ok>(
   const runTools = async (allowed: Tools, calls: readonly ToolCall[]): Promise<void> => {
     const text = answer.ofAttempt();
     answer.endTurn();
-    for (const call of calls) {
+    for (const call of calls.slice(0, maxCallsPerTurn)) {
       const parsed = allowed.parse(call);
       if (!parsed.ok) continue;
       const room = sink?.toolCall(call.id, call.name, parsed.input);
@@ -179,9 +184,14 @@ export async function runAttempts<In, Ok>(
         steps: [...steps],
         promptTemplateVersion: candidate.config.promptTemplateVersion,
       };
-      const held = isFirst
-        ? parts.holdTaker.first(work, candidate, ask)
-        : parts.holdTaker.further(work, candidate, ask, retriesUsed > 0);
+      let held: HoldsReply = { skip: "disabled" };
+      if (parts.isEnabled(candidate)) {
+        held = isFirst
+          ? parts.holdTaker.first(work, candidate, ask)
+          : parts.holdTaker.further(work, candidate, ask, retriesUsed > 0);
+      } else if (isFirst) {
+        work.release(work.takeAttemptHolds(), { how: "void" });
+      }
       isFirst = false;
       if ("refused" in held) {
         skip(candidate, "budget");

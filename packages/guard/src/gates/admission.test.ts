@@ -23,6 +23,7 @@ const noRoute: Route<unknown> = {
   providers: [],
   healthOf: () => alwaysWell,
   candidates: () => [],
+  isEnabled: () => true,
   plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
 };
 

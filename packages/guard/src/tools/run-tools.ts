@@ -19,7 +19,7 @@ import { createTurnStop } from "./turn-stop.ts";
 export type { ToolRun } from "./call-chain.ts";
 
 /** Calls of one turn that are run. */
-const maxCalls = 16;
+export const maxCallsPerTurn = 16;
 const defaultMaxResultBytes = 256 * 1024;
 /** In records: the name that the model made up is content. */
 const unknownTool = "unknown";
@@ -95,7 +95,7 @@ export function createTools(options: ToolsOptions): Tools {
         const ended = await Promise.all(
           calls.map(async (call, place) => ({
             call,
-            end: place < maxCalls ? await chain(call, run, stop) : failed("TOO_MANY_CALLS"),
+            end: place < maxCallsPerTurn ? await chain(call, run, stop) : failed("TOO_MANY_CALLS"),
           })),
         );
         return {
