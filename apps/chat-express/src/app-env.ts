@@ -21,8 +21,11 @@ export const appEnvSchema = z.object({
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
   /** A second, OpenAI-compatible host, for failover. */
-  CUSTOM_BASE_URL: z.string().optional(),
-  CUSTOM_API_KEY: z.string().optional(),
+  CUSTOM_BASE_URL: z.url({ protocol: /^https?$/, error: "an http or https URL" }).optional(),
+  CUSTOM_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: "an API key" })
+    .optional(),
   CUSTOM_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
   /** Time limit of one model call. */
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),

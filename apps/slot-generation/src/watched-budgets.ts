@@ -1,4 +1,4 @@
-import type { BudgetReservation, BudgetStore } from "@sluice/contract";
+import type { BudgetReply, BudgetReservation, BudgetStore } from "@sluice/contract";
 
 /** A budget store that tells when a reservation ended: what it set aside too much is free again. */
 export interface WatchedBudgets {
@@ -31,16 +31,17 @@ export function watchBudgets(store: BudgetStore): WatchedBudgets {
       reservation.void();
       tell();
     },
+    further: (caps, ask) => watchReply(reservation.further(caps, ask)),
   });
+
+  const watchReply = (reply: BudgetReply | "unavailable"): BudgetReply | "unavailable" =>
+    reply === "unavailable" || !reply.granted
+      ? reply
+      : { granted: true, reservation: watch(reply.reservation) };
 
   return {
     store: {
-      reserve(run, caps, ask) {
-        const reply = store.reserve(run, caps, ask);
-        return reply === "unavailable" || !reply.granted
-          ? reply
-          : { granted: true, reservation: watch(reply.reservation) };
-      },
+      reserve: (run, caps, ask) => watchReply(store.reserve(run, caps, ask)),
       use: (run) => store.use(run),
       restore: (run, use) => store.restore(run, use),
       end: (run) => store.end(run),

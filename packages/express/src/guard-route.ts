@@ -23,6 +23,10 @@ export interface GuardRouteOptions<In, Ok, Failed, Stub> {
   readonly input: z.ZodType<In>;
   readonly attributes?: (req: Request, input: In) => Attributes;
   readonly run?: (req: Request, input: In) => string | undefined;
+  /** The provider asked for; obeyed only by a route with the strategy `requested`. */
+  readonly provider?: (req: Request, input: In) => string | undefined;
+  /** The application's own id of the request, for records. */
+  readonly requestId?: (req: Request) => string | undefined;
   /** Default 100 KiB. An earlier body parser's own limit comes first. */
   readonly bodyLimitBytes?: number;
   /**
@@ -41,6 +45,8 @@ const optionsSchema = z.strictObject({
   input: z.custom<object>((value) => value instanceof z.ZodType, { error: "a zod schema" }),
   attributes: functionSchema.optional(),
   run: functionSchema.optional(),
+  provider: functionSchema.optional(),
+  requestId: functionSchema.optional(),
   bodyLimitBytes: z
     .int()
     .min(1)
@@ -80,6 +86,8 @@ export function guardRoute<In, Ok, Failed, Stub>(
       subject: options.subject(req),
       attributes: options.attributes?.(req, input),
       run: options.run?.(req, input),
+      provider: options.provider?.(req, input),
+      requestId: options.requestId?.(req),
       signal: clientSignal(res),
     };
     if (parsedOptions.stream) {

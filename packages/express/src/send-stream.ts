@@ -1,5 +1,10 @@
-import type { Outcome } from "@sluice/contract";
-import { toHttpOutcome, type GuardStream, type HttpOutcome, type StreamHead } from "@sluice/guard";
+import {
+  isAnswered,
+  toHttpOutcome,
+  type GuardStream,
+  type HttpOutcome,
+  type StreamHead,
+} from "@sluice/guard";
 import type { Response } from "express";
 import { sendHttpOutcome } from "./send-http-outcome.ts";
 import { toSse } from "./to-sse.ts";
@@ -14,7 +19,7 @@ export async function sendStream<Ok, Failed, Stub>(
   headersOf: (head: StreamHead<Ok, Failed, Stub>) => HttpOutcome["headers"],
 ): Promise<void> {
   const head = await stream.head;
-  if (head.outcome !== undefined && hasNoAnswer(head.outcome)) {
+  if (head.outcome !== undefined && !isAnswered(head.outcome)) {
     const http = toHttpOutcome(head.outcome);
     sendHttpOutcome(res, { ...http, headers: { ...http.headers, ...headersOf(head) } });
     return;
@@ -36,12 +41,6 @@ export async function sendStream<Ok, Failed, Stub>(
     if (!res.write(toSse(event))) await drained(res);
   }
   if (!res.destroyed) res.end();
-}
-
-function hasNoAnswer(outcome: Outcome<unknown, unknown, unknown>): boolean {
-  return (
-    outcome.status === "REJECTED" || (outcome.status === "FAILED" && !outcome.record.fallbackUsed)
-  );
 }
 
 /** Resolves when the client has taken what was written, or is gone. */

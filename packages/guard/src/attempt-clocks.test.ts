@@ -104,27 +104,22 @@ describe("the clock of one attempt", () => {
     });
   });
 
-  it("begins anew with each attempt, and a timeout lets the next candidate stand in", async () => {
+  it("begins anew with each attempt, and a timeout lets the next candidate stand in at once", async () => {
     const { guard, clock, calls } = bench(
       { timeoutMs: 1000 },
       { names: ["first", "second"], retry: { maxRetries: 1, baseMs: 200 } },
     );
     const running = guard.run(job, request);
-    await clock.advanceAsync(2500);
+    await clock.advanceAsync(1300);
     expect(calls.map(({ name, atMs }) => [name, atMs])).toEqual([
       ["first", 0],
-      ["first", 1200],
-      ["second", 2200],
+      ["second", 1000],
     ]);
     calls.at(-1)?.call.reply(textReply("late, and in time"));
     expect(await running).toMatchObject({
       status: "SUCCEEDED",
       record: {
-        attempts: [
-          { code: "PROVIDER_TIMEOUT", latencyMs: 1000 },
-          { code: "PROVIDER_TIMEOUT", latencyMs: 1000 },
-          { latencyMs: 300 },
-        ],
+        attempts: [{ code: "PROVIDER_TIMEOUT", latencyMs: 1000 }, { latencyMs: 300 }],
       },
     });
   });

@@ -268,14 +268,27 @@ describe("I3 the budget of several attempts", () => {
     expect(guard.inFlight).toBe(0);
   });
 
+  it("hold a request without a run to its caps, as a run of its own", async () => {
+    const first = scripted("first", "cheap", down);
+    const second = scripted("second", "cheap", good);
+    const { guard } = bench([first, second], { maxRetries: 0, budget: { callsPerRun: 1 } });
+    expect(await guard.run(job, { subject: "alone" })).toMatchObject({
+      failure: { code: "PROVIDER_UNAVAILABLE" },
+      record: { skipped: [{ provider: "second", why: "budget" }] },
+    });
+    expect(second.calls).toEqual([]);
+    guard.close();
+  });
+
   it("that refuses a further attempt gives the probe back that it would have been", async () => {
     const first = scripted("first", "cheap", down);
     const second = scripted("second", "cheap", down, good);
     const { guard, clock } = bench([first, second], {
       maxRetries: 0,
       minCalls: 1,
-      budget: { callsPerRun: 1 },
+      budget: { callsPerRun: 2 },
     });
+    guard.budget.restore("run", { calls: 1, tokens: 1, costNanoUsd: 0 });
     await guard.run(job, { subject: "opens both" });
     vi.advanceTimersByTime(30_000);
     expect(guard.describe().providers.map(({ breaker }) => breaker)).toEqual([

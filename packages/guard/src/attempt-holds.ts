@@ -65,8 +65,12 @@ export function createHoldTaker<In>(options: {
     ask: ProviderAsk<In>,
   ): BudgetReservation | Reason | undefined => {
     if (reservations === undefined || reservations.mode === "off") return undefined;
-    const reply = askBudget(reservations, work.context.request.run, candidate, ask);
-    if (reply.granted) return reply.reservation;
+    const { request, reserved } = work.context;
+    const reply = askBudget(reservations, request.run, candidate, ask, reserved?.reservation);
+    if (reply.granted) {
+      work.context.reserved = { candidate, reservation: reply.reservation };
+      return reply.reservation;
+    }
     if (reservations.mode === "shadow") return undefined;
     if (reply.indeterminate && reservations.onIndeterminate === "open") return undefined;
     return reply.reason;

@@ -11,6 +11,8 @@ import type { Route } from "./route.ts";
 import { createSafety } from "./safety.ts";
 
 const noRoute: Route<unknown> = {
+  strategy: "default",
+  failover: () => false,
   providers: [],
   healthOf: () => alwaysWell,
   candidates: () => [],

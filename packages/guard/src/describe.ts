@@ -1,4 +1,11 @@
-import type { Breaker, FlagProblem, GateMode, GateName, OnIndeterminate } from "@sluice/contract";
+import type {
+  Breaker,
+  FlagProblem,
+  GateMode,
+  GateName,
+  OnIndeterminate,
+  RouteStrategy,
+} from "@sluice/contract";
 import type { Shut } from "@sluice/policy";
 import type { Events } from "./events.ts";
 import type { Candidate } from "./candidate.ts";
@@ -17,6 +24,8 @@ export interface GuardDescription {
   readonly shut?: Shut;
   readonly percent: number;
   readonly flagProblems: readonly FlagProblem[];
+  /** How a provider is chosen, and whether another may stand in now. */
+  readonly route: { readonly strategy: RouteStrategy; readonly failover: boolean };
   /** Who may be called, in the order of the configuration. */
   readonly providers: readonly ProviderDescription[];
   readonly chain: readonly {
@@ -57,6 +66,7 @@ export function describeGuard<In>(parts: {
     ...(shut === undefined ? {} : { shut }),
     percent: flags.percent,
     flagProblems: flags.problems,
+    route: { strategy: route.strategy, failover: route.failover() },
     providers: route.candidates().map(describeCandidate),
     chain: gates.map(({ name, mode, onIndeterminate, detail }) => ({
       gate: name,
@@ -100,6 +110,12 @@ function printProvider(description: ProviderDescription): string[] {
   return notReady === undefined ? [line] : [line, `  provider not ready: ${notReady}`];
 }
 
+/** Of one provider there is nothing to choose. */
+function printRoute({ route, providers }: Pick<GuardDescription, "route" | "providers">): string[] {
+  if (providers.length === 1) return [];
+  return [`  route by ${route.strategy}, failover ${route.failover ? "on" : "off"}`];
+}
+
 function printTools(tools: GuardDescription["tools"]): string[] {
   if (tools === undefined) return [];
   const { running, waiting, oldestAgeMs } = tools.queue;
@@ -119,6 +135,7 @@ function print(description: Omit<GuardDescription, "toString">): string {
       (step, index) =>
         `  ${index + 1} ${step.gate} (${step.mode}, ${step.onIndeterminate} when it can't tell): ${step.detail}`,
     ),
+    ...printRoute(description),
     ...description.providers.flatMap(printProvider),
     ...printTools(description.tools),
   ].join("\n");

@@ -48,6 +48,8 @@ describe("an outcome as HTTP", () => {
     (code, status) => {
       const failed = { ...base, status: "FAILED", value: "f", failure: { code } } as const;
       expect(toHttpOutcome({ ...failed, path: "ai" })).toEqual({ ...json, status, body: "f" });
+      // Another provider was called, and failed too.
+      expect(toHttpOutcome({ ...failed, path: "ai", record: fellBack }).status).toBe(status);
       expect(toHttpOutcome({ ...failed, path: "stub", record: fellBack })).toEqual({
         ...json,
         status: 200,

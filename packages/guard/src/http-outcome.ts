@@ -17,10 +17,17 @@ export interface Problem {
   readonly [extension: string]: unknown;
 }
 
+/** Whether the caller has an answer: the model's, or the safe path's in its stead. */
+export function isAnswered(outcome: Outcome<unknown, unknown, unknown>): boolean {
+  if (outcome.status !== "FAILED") return outcome.status !== "REJECTED";
+  // Without a fallback it was the safe path itself that failed.
+  return outcome.path === "stub" && outcome.record.fallbackUsed;
+}
+
 /** The table of outcome to HTTP. */
 export function toHttpOutcome(outcome: Outcome<unknown, unknown, unknown>): HttpOutcome {
   if (outcome.status === "REJECTED") return toRejection(outcome.reason, outcome.retryAfterMs);
-  const failed = outcome.status === "FAILED" && !outcome.record.fallbackUsed;
+  const failed = outcome.status === "FAILED" && !isAnswered(outcome);
   return {
     status: failed ? failureTable[outcome.failure.code].httpStatus : 200,
     headers: {},

@@ -14,7 +14,13 @@ export {
   type StreamOptions,
 } from "./guard-options.ts";
 export type { Barred, HandedOver, HandedOverEnd } from "./hand-over.ts";
-export { toHttpOutcome, toRejection, type HttpOutcome, type Problem } from "./http-outcome.ts";
+export {
+  isAnswered,
+  toHttpOutcome,
+  toRejection,
+  type HttpOutcome,
+  type Problem,
+} from "./http-outcome.ts";
 export { toInputProblem, type InputFault } from "./input-problem.ts";
 export { observe } from "./observe.ts";
 export type { StubContext } from "./safe-path.ts";

@@ -25,6 +25,8 @@ export interface Reservations<In> {
     run: string | undefined,
     candidate: Candidate<In>,
     ask: ProviderAsk<In>,
+    /** An earlier one of the same request, which has no other way to be its own run. */
+    earlier?: BudgetReservation,
   ): ReservationReply;
 }
 
@@ -43,19 +45,18 @@ export function createReservations<In>(options: {
     detail: describeCaps(caps, maxOutputTokens),
     mode,
     onIndeterminate,
-    reserve(run, { provider, price }, ask) {
+    reserve(run, { provider, price }, ask, earlier) {
       // Only without a counter is a prompt 0; what a counter can't tell is not known.
       const inputTokens =
         countsPrompt && provider.inputTokens !== undefined ? provider.inputTokens(ask) : 0;
       if (!Number.isSafeInteger(inputTokens) || inputTokens < 0) {
         return { granted: false, reason: Reason.BUDGET_TOKENS, indeterminate: true };
       }
-      const reply = store.reserve(run, caps, {
-        inputTokens,
-        outputTokens: maxOutputTokens,
-        minOutputTokens,
-        price,
-      });
+      const worst = { inputTokens, outputTokens: maxOutputTokens, minOutputTokens, price };
+      const reply =
+        run === undefined && earlier !== undefined
+          ? earlier.further(caps, worst)
+          : store.reserve(run, caps, worst);
       if (reply === "unavailable") {
         return { granted: false, reason: Reason.STORE_UNAVAILABLE, indeterminate: true };
       }

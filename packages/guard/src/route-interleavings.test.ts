@@ -261,6 +261,10 @@ function countingBudgets(clock: FakeClock): {
           end();
           reservation.void();
         },
+        further(...args) {
+          const more = reservation.further(...args);
+          return more === "unavailable" ? more : counted(more);
+        },
       },
     };
   };

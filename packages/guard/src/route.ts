@@ -29,6 +29,9 @@ export interface Route<In> {
   /** Every provider, in the order in which they were given. */
   readonly providers: readonly Provider<In>[];
   readonly healthOf: (provider: Provider<In>) => Health;
+  readonly strategy: RouteStrategy;
+  /** Whether another candidate may stand in now. */
+  readonly failover: () => boolean;
   /** Enabled candidates as they stand now. */
   candidates(): readonly Candidate<In>[];
   /** Whether the route has the candidate's provider still. */
@@ -149,6 +152,8 @@ export function createRoute<In>(options: {
   };
 
   return {
+    strategy,
+    failover,
     providers,
     healthOf,
     candidates: () => [...current().byConfig.values()],

@@ -1,5 +1,6 @@
 import type { Clock, Contract, Decision, Outcome } from "@sluice/contract";
 import type { WriteText } from "./answer-text.ts";
+import { isAnswered } from "./http-outcome.ts";
 import type { TurnSink } from "./run-attempts.ts";
 import type { StreamQueue } from "./stream-queue.ts";
 import { textOfValue } from "./text-contract.ts";
@@ -62,11 +63,8 @@ class QueueSink<Ok, Failed, Stub> implements StreamSink<Ok, Failed, Stub> {
   }
 
   end(contract: Pick<Contract, "text">, outcome: Outcome<Ok, Failed, Stub>): void {
-    const isAnswer =
-      outcome.status === "SUCCEEDED" ||
-      outcome.status === "STUBBED" ||
-      (outcome.status === "FAILED" && outcome.path === "stub" && outcome.record.fallbackUsed);
-    if (isAnswer && !this.#hasText) {
+    const isAnswer = isAnswered(outcome);
+    if (isAnswer && !this.#hasText && "value" in outcome) {
       const text = textOfValue(contract, outcome.value);
       if (text !== "") void this.#queue.write({ type: "text-delta", text }, 0);
     }

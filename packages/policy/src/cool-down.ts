@@ -15,7 +15,8 @@ const maxAskedMs = 600_000;
 const maxOwnMs = 60_000;
 
 /**
- * The candidate's state after a failed call. A failure that the table gives no cool-down changes nothing.
+ * The candidate's state after a failed call. One that the table gives no cool-down changes nothing, unless
+ * the upstream asked to wait.
  * The upstream's own time counts where it named one, up to 10 minutes; else the table's, doubled for each
  * cool-down in a row, up to 60 s. A running one is never shortened.
  */
@@ -24,8 +25,9 @@ export function afterFailure(
   failure: { readonly code: FailureCode; readonly retryAfterMs: number | undefined },
   nowMs: number,
 ): CoolDown {
-  const { coolDownMs } = failureTable[failure.code];
-  if (coolDownMs === 0) return state;
+  const { coolDownMs, failover } = failureTable[failure.code];
+  const asked = failover && (failure.retryAfterMs ?? 0) > 0;
+  if (coolDownMs === 0 && !asked) return state;
   // Calls that were in flight together and are all refused are one refusal, not a row of them.
   const streak = nowMs < state.untilMs ? Math.max(1, state.streak) : state.streak + 1;
   const waitMs =

@@ -33,7 +33,7 @@ const anyFailed = fc.record({
 
 describe("what follows a failed attempt", () => {
   it.each<[FailureCode, alone: string, withNext: string]>([
-    ["PROVIDER_TIMEOUT", "retry", "retry"],
+    ["PROVIDER_TIMEOUT", "retry", "failover"],
     ["PROVIDER_RATE_LIMITED", "retry", "failover"],
     ["PROVIDER_QUOTA", "stop", "failover"],
     ["PROVIDER_AUTH", "stop", "failover"],
@@ -42,7 +42,7 @@ describe("what follows a failed attempt", () => {
     ["REFUSED", "stop", "stop"],
     ["CONTENT_FILTERED", "stop", "stop"],
     ["STREAM_CUT", "retry", "retry"],
-    ["STREAM_STALLED", "retry", "retry"],
+    ["STREAM_STALLED", "retry", "failover"],
     ["OUTPUT_TRUNCATED", "stop", "stop"],
     ["OUTPUT_NOT_JSON", "stop", "stop"],
     ["OUTPUT_SCHEMA_INVALID", "stop", "stop"],

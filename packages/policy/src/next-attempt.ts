@@ -35,6 +35,16 @@ const failover: NextAttempt = Object.freeze({ kind: "failover" });
 const stop: NextAttempt = Object.freeze({ kind: "stop" });
 
 /**
+ * Another candidate answers sooner than one that asked to wait, or that has used up its time and would use
+ * up as much again.
+ */
+const sooner: ReadonlySet<FailureCode> = new Set([
+  FailureCode.PROVIDER_RATE_LIMITED,
+  FailureCode.PROVIDER_TIMEOUT,
+  FailureCode.STREAM_STALLED,
+]);
+
+/**
  * What follows a failed attempt: the same candidate after a wait, the next one at once, or nothing.
  * Nothing once content has left the guard: two answers are never glued. The wait is "full jitter",
  * `random × min(maxBackoffMs, baseMs × 2^retriesUsed)`, and never shorter than the upstream asked for.
@@ -46,8 +56,7 @@ export function nextAttempt(failed: AttemptFailed, rules: RetryRules): NextAttem
   const mayFailOver = row.failover && failed.hasNext;
   const elsewhere = mayFailOver ? failover : stop;
   if (!row.retry || failed.retriesUsed >= failed.maxRetries) return elsewhere;
-  // Another candidate answers sooner than one that asked to wait.
-  if (mayFailOver && failed.code === FailureCode.PROVIDER_RATE_LIMITED) return failover;
+  if (mayFailOver && sooner.has(failed.code)) return failover;
   const askedMs = Math.max(0, failed.retryAfterMs ?? 0);
   if (askedMs > rules.maxRetryAfterMs) return elsewhere;
   const backoffMs = Math.min(rules.maxBackoffMs, rules.baseMs * 2 ** failed.retriesUsed);

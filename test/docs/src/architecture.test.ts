@@ -12,7 +12,7 @@ describe("the map of the architecture", () => {
   });
 
   it.each([
-    ["a file", ["holds.ts", "grips.ts"], "grips.ts is not there"],
+    ["a file", ["judge.ts", "juror.ts"], "juror.ts is not there"],
     ["a missing package", ["| `policy` |", "| |"], "policy is not documented"],
     [
       "an invented package",

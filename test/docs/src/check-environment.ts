@@ -1,3 +1,4 @@
+import { globSync } from "node:fs";
 import { relative } from "node:path";
 import { appEnvSchema } from "@sluice/chat-express/environment";
 import { switchNames, type FeatureFlags, type SwitchName } from "@sluice/contract";
@@ -73,10 +74,21 @@ function checkSwitches(page: Page): string[] {
         ? [
             ...expectCell(row, name, "unset", readSwitch(name, undefined)),
             ...expectCell(row, name, "malformed", readSwitch(name, "maybe?")),
+            ...expectCell(row, name, "obeyed by", obeyedBy(name)),
           ]
         : [];
     }),
   ];
+}
+
+/** Whose sources look at a switch. */
+function obeyedBy(name: SwitchName): string {
+  const looksIn = (...folders: readonly string[]): boolean =>
+    globSync(folders, { cwd: ROOT })
+      .filter((path) => !path.endsWith(".test.ts"))
+      .some((path) => readText(path).includes(`.${name}`));
+  if (looksIn("packages/guard/src/**/*.ts")) return "each guard";
+  return looksIn("apps/chat-express/src/*.ts") ? "the chat app" : "nobody yet";
 }
 
 function readSwitch(name: SwitchName, value: string | undefined): string {

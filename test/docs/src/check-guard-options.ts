@@ -1,5 +1,5 @@
-import { gateNames } from "@sluice/contract";
-import { guardOptionsSchema, type Guard } from "@sluice/guard";
+import { gateNames, providerConfigSchema, routeStrategies } from "@sluice/contract";
+import { guardOptionsSchema, type Guard, type GuardRequest } from "@sluice/guard";
 import { z } from "zod";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
@@ -8,25 +8,53 @@ const heading = "Options of `createGuard`";
 
 export function checkGuardOptions(page: Page): string[] {
   const options = tableUnder(page, heading);
-  const nested = (["budget", "breaker", "tripwire"] as const).flatMap((name) => {
+  const nested = GROUPS.flatMap((name) => {
     const table = tableUnder(page, `\`${name}\``);
     const schema = objectIn(guardOptionsSchema.shape[name]);
     return checkTable(table, schema).map((fault) => `${name}: ${fault}`);
   });
   return [
     ...checkTable(options, guardOptionsSchema),
+    ...differences(codesOf(tableUnder(page, "A request"), "member"), Object.keys(REQUEST)).map(
+      (fault) => `request: ${fault}`,
+    ),
     ...nested,
+    ...checkTable(tableUnder(page, "A candidate"), providerConfigSchema).map(
+      (fault) => `candidate: ${fault}`,
+    ),
+    ...differences(codesOf(tableUnder(page, "Strategies"), "strategy"), routeStrategies),
     ...checkGates(page),
     ...checkMembers(page),
   ];
 }
 
-/** Complete, because the compiler sees to it. */
+/** Options that have a table of their own. */
+const GROUPS = [
+  "route",
+  "retry",
+  "stream",
+  "toolQueue",
+  "budget",
+  "breaker",
+  "tripwire",
+] as const satisfies readonly (keyof typeof guardOptionsSchema.shape)[];
+
+/** Both complete, because the compiler sees to it. */
+const REQUEST: Readonly<Record<keyof GuardRequest, 0>> = {
+  subject: 0,
+  attributes: 0,
+  run: 0,
+  requestId: 0,
+  provider: 0,
+  signal: 0,
+};
 const MEMBERS: Readonly<Record<keyof Guard<unknown, unknown, unknown, unknown>, 0>> = {
   feature: 0,
   decide: 0,
   execute: 0,
   run: 0,
+  stream: 0,
+  handOver: 0,
   giveUp: 0,
   check: 0,
   kill: 0,

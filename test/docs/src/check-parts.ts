@@ -1,11 +1,25 @@
+import type {
+  AiSdkProviderOptions,
+  GuardedLanguageModelOptions,
+  GuardMiddlewareOptions,
+  GuardModelOptions,
+  SluiceCallOptions,
+} from "@sluice/ai-sdk";
+import type { TextRules } from "@sluice/contract";
 import type { CardOptions, GuardRouteOptions } from "@sluice/express";
 import type {
+  defineContract,
   FlagFileOptions,
   MemoryAdmissionOptions,
   MemoryBudgetsOptions,
   StaticFeature,
+  Tool,
 } from "@sluice/guard";
-import type { FunctionProviderOptions, OpenaiProviderOptions } from "@sluice/providers";
+import type {
+  CustomProviderOptions,
+  FunctionProviderOptions,
+  OpenaiProviderOptions,
+} from "@sluice/providers";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
 import { readText } from "./repository.ts";
@@ -23,6 +37,26 @@ const all = <Options>(options: Readonly<Record<keyof Options, 0>>): readonly str
 
 const PARTS: readonly Part[] = [
   {
+    heading: "`defineContract`",
+    source: "packages/contract/src/define-contract.ts",
+    options: all<Parameters<typeof defineContract>[0] & { readonly stub: unknown }>({
+      ok: 0,
+      failed: 0,
+      stub: 0,
+      text: 0,
+    }),
+  },
+  {
+    heading: "Plain text",
+    source: "packages/contract/src/define-contract.ts",
+    options: all<TextRules>({ field: 0, maxChars: 0, forbidden: 0 }),
+  },
+  {
+    heading: "`defineTool`",
+    source: "packages/guard/src/tools/prepare-tools.ts",
+    options: all<Tool>({ description: 0, input: 0, run: 0, timeoutMs: 0 }),
+  },
+  {
     heading: "`guardRoute`",
     source: "packages/express/src/guard-route.ts",
     options: all<GuardRouteOptions<unknown, unknown, unknown, unknown>>({
@@ -30,7 +64,10 @@ const PARTS: readonly Part[] = [
       input: 0,
       attributes: 0,
       run: 0,
+      provider: 0,
+      requestId: 0,
       bodyLimitBytes: 0,
+      stream: 0,
       headers: 0,
       onOutcome: 0,
     }),
@@ -56,6 +93,28 @@ const PARTS: readonly Part[] = [
       baseUrl: 0,
       name: 0,
       tokens: 0,
+      api: 0,
+      fetch: 0,
+    }),
+  },
+  {
+    heading: "`customProvider`",
+    source: "packages/providers/src/custom-provider.ts",
+    options: all<CustomProviderOptions<unknown>>({
+      name: 0,
+      baseUrl: 0,
+      model: 0,
+      prompt: 0,
+      apiKey: 0,
+      auth: 0,
+      headers: 0,
+      query: 0,
+      api: 0,
+      tokens: 0,
+      maxTokensField: 0,
+      structuredOutput: 0,
+      streamUsage: 0,
+      fetch: 0,
     }),
   },
   {
@@ -67,6 +126,61 @@ const PARTS: readonly Part[] = [
       inputTokens: 0,
       measures: 0,
     }),
+  },
+  {
+    heading: "`aiSdkProvider`",
+    source: "packages/ai-sdk/src/ai-sdk-provider.ts",
+    options: all<AiSdkProviderOptions<unknown>>({
+      model: 0,
+      prompt: 0,
+      models: 0,
+      name: 0,
+      tokens: 0,
+      providerOptions: 0,
+      headers: 0,
+    }),
+  },
+  {
+    heading: "`guardedLanguageModel`",
+    source: "packages/ai-sdk/src/guard-middleware.ts",
+    options: all<GuardedLanguageModelOptions>({
+      model: 0,
+      subject: 0,
+      fallback: 0,
+      tokens: 0,
+      inputTokens: 0,
+      feature: 0,
+      flags: 0,
+      optIn: 0,
+      allowlist: 0,
+      allowlistMode: 0,
+      budget: 0,
+      prices: 0,
+      breaker: 0,
+      admission: 0,
+      tripwire: 0,
+      gates: 0,
+      timeoutMs: 0,
+      firstContentTimeoutMs: 0,
+      chunkTimeoutMs: 0,
+      totalTimeoutMs: 0,
+      stream: 0,
+      maxStalenessMs: 0,
+      sinks: 0,
+      openTelemetry: 0,
+      clock: 0,
+      newId: 0,
+    }),
+  },
+  {
+    heading: "`guardMiddleware`",
+    source: "packages/ai-sdk/src/guard-middleware.ts",
+    options: all<Omit<GuardMiddlewareOptions, keyof GuardModelOptions>>({ name: 0, modelId: 0 }),
+  },
+  {
+    heading: "One call",
+    source: "packages/ai-sdk/src/sluice-call-options.ts",
+    options: all<SluiceCallOptions>({ subject: 0, run: 0, requestId: 0, attributes: 0 }),
   },
   {
     heading: "`memoryAdmission`",
@@ -126,6 +240,8 @@ function defaultIn(source: string, name: string): string | undefined {
   const [, from = ""] = source.split(`\n  ${name}: z`);
   const [member = ""] = from.split(/\n {0,2}\S/);
   const [, value] = /\.default\(([^()]*)\),$/.exec(member) ?? [];
+  // An empty list is nothing that a page would have to show.
+  if (value === "[]") return undefined;
   if (value === undefined || !/^[\d_ *]+$/.test(value)) return value;
   const factors = value.replaceAll("_", "").split("*").map(Number);
   return String(factors.reduce((product, factor) => product * factor));

@@ -1,4 +1,4 @@
-import { gateNames, Reason } from "@sluice/contract";
+import { gateNames, Reason, skipReasons } from "@sluice/contract";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
 
@@ -10,6 +10,7 @@ export function checkReasons(reasons: Page, guardOptions: Page): string[] {
   const table = tableUnder(reasons, "Reasons");
   return [
     ...differences(codesOf(table, "code"), Object.values(Reason)),
+    ...differences(codesOf(tableUnder(reasons, "Skipped"), "why"), skipReasons),
     ...table.rows
       .flatMap((row) => gatesIn(row("gate")))
       .filter((gate) => !gatesKnown.includes(gate))

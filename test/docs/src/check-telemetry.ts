@@ -1,10 +1,13 @@
 import {
   attributeNames,
   eventSchema,
+  eventSchemaVersion,
   genAi,
   measureMetricPrefix,
   metricNames,
+  outcomeEventSchema,
 } from "@sluice/contract";
+import { z } from "zod";
 import type { Emitted } from "./collect-telemetry.ts";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
@@ -25,6 +28,7 @@ export function checkTelemetry(page: Page, emitted: Emitted): string[] {
   const seen = [...emitted].filter(([bearer]) => bearer !== "span");
   return [
     ...differences(codesOf(tableUnder(page, "Events"), "event"), eventKinds()),
+    ...checkOutcomeEvent(page),
     ...differences([...named], [...names, measure]),
     ...differences(codesOf(metrics, "name"), [...new Set(seen.map(([name]) => generic(name)))]),
     ...seen.flatMap(([name, attributes]) =>
@@ -35,6 +39,27 @@ export function checkTelemetry(page: Page, emitted: Emitted): string[] {
     ...differences(codesOf(tableUnder(page, "Spans"), "attribute"), [
       ...(emitted.get("span") ?? []),
     ]).map((fault) => `span: ${fault}`),
+  ];
+}
+
+/** The fields of the richest event, and what each entry of its lists holds. */
+function checkOutcomeEvent(page: Page): string[] {
+  const heading = "An outcome's event";
+  const table = tableUnder(page, heading);
+  const shape: Readonly<Record<string, z.ZodType>> = outcomeEventSchema.shape;
+  return [
+    ...(page.text.includes(`\`v\`: ${eventSchemaVersion}.`)
+      ? []
+      : [`the version of events is ${eventSchemaVersion}`]),
+    ...differences(codesOf(table, "field"), Object.keys(shape)),
+    ...table.rows.flatMap((row) => {
+      const [field = ""] = codesIn(row("field"));
+      const list = shape[field];
+      if (!(list instanceof z.ZodArray) || !(list.element instanceof z.ZodObject)) return [];
+      return differences(codesIn(row("meaning")), Object.keys(list.element.shape)).map(
+        (fault) => `${field}: ${fault}`,
+      );
+    }),
   ];
 }
 

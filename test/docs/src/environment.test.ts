@@ -34,6 +34,11 @@ describe("the page of the environment", () => {
       ["`FF_CHAT_GATEWAY_SHADOW` | false | true |", "`FF_CHAT_GATEWAY_SHADOW` | false | false |"],
       "FF_CHAT_GATEWAY_SHADOW, malformed: the code says true",
     ],
+    [
+      "who obeys a switch",
+      ["| false | false | each guard |", "| false | false | nobody yet |"],
+      "FF_TOOL_QUEUE_ENFORCE, obeyed by: the code says each guard",
+    ],
     ["a missing key", ["| `OPENAI_API_KEY` |", "| the key |"], "OPENAI_API_KEY is not documented"],
     ["a missing variable of the app", ["| `CHAT_HOST` |", "| |"], "CHAT_HOST is not documented"],
     [

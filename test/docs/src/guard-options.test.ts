@@ -49,7 +49,44 @@ describe("the page of the guard's options", () => {
       ["`minSubjects`", "`subjects`"],
       "tripwire: minSubjects is not documented",
     ],
+    [
+      "an option of the route",
+      ["| `environment` |", "| `stage` |"],
+      "route: environment is not documented",
+    ],
+    [
+      "a default of the route",
+      ['| `"default"` | one of', '| `"failover"` | one of'],
+      'route: strategy: the default is "default"',
+    ],
+    [
+      "a default of the retries",
+      ["| `0.2` |", "| `0.5` |"],
+      "retry: budgetRatio: the default is 0.2",
+    ],
+    [
+      "a default of streams",
+      ["| `65536` |", "| `1048576` |"],
+      "stream: bufferBytes: the default is 65536",
+    ],
+    [
+      "a missing option of the tool queue",
+      ["| `maxWaiting` |", "| |"],
+      "toolQueue: maxWaiting is not documented",
+    ],
+    [
+      "an invented field of a candidate",
+      ["| `promptTemplateVersion` |", "| `promptVersion` |"],
+      "candidate: promptVersion is documented and does not exist",
+    ],
+    [
+      "a default of a candidate",
+      ["| `weight` | `1` |", "| `weight` | `100` |"],
+      "candidate: weight: the default is 1",
+    ],
+    ["a missing strategy", ["| `weighted` |", "| |"], "weighted is not documented"],
     ["a missing gate", ["| `opt-in` | divert", "| | divert"], "opt-in is not documented"],
+    ["a member of a request", ["| `requestId` |", "| |"], "request: requestId is not documented"],
     ["a member of the guard", ["| `giveUp` |", "| |"], "giveUp is not documented"],
     ["a gate's mode", ["`TRIPPED` | always enforced", "`TRIPPED` | 〃"], "kill-switch has no mode"],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {

@@ -2,8 +2,9 @@ import { valueReply } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { ask } from "./ask.ts";
-import { checkHttp } from "./check-http.ts";
+import { checkHttp, checkStreams } from "./check-http.ts";
 import { greeting, observeStatuses, oneAMinute, serveRoute } from "./observe-http.ts";
+import { observeStreams } from "./observe-streams.ts";
 import { plant } from "./plant.ts";
 import { readPage } from "./read-page.ts";
 import { readText } from "./repository.ts";
@@ -31,6 +32,35 @@ describe("the page on HTTP", () => {
     ["a missing cause", ["| `STUBBED` |", "| |"], "`STUBBED` is not documented"],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {
     expect(checkHttp(readPage(plant(text, good, bad)), observed)).toContain(fault);
+  });
+});
+
+describe("what the page on HTTP says of streams", async () => {
+  const streams = await observeStreams();
+
+  it("is how a route answers that streams, and what its events hold", () => {
+    expect(checkStreams(readPage(text), streams)).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a status",
+      ["| is `REJECTED` | 429; 503", "| is `REJECTED` | 429; 500"],
+      "is `REJECTED`: the status is 429 or 503",
+    ],
+    [
+      "a content type",
+      ["| flows | 200 | `text/event-stream` |", "| flows | 200 | `application/json` |"],
+      "flows: the content type is text/event-stream",
+    ],
+    ["a missing event", ["| `tool-call` |", "| |"], "tool-call is not documented"],
+    [
+      "an invented member",
+      ["`id`, `name`, `input`", "`id`, `name`, `arguments`"],
+      "tool-call: arguments is documented and does not exist",
+    ],
+  ] as const)("is held to it: %s", (_, [good, bad], fault) => {
+    expect(checkStreams(readPage(plant(text, good, bad)), streams)).toContain(fault);
   });
 });
 

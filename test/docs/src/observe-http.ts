@@ -46,7 +46,7 @@ export function serveRoute(options: RouteOptions = {}): Express {
 export const oneAMinute = (): AdmissionStore =>
   memoryAdmission({ messageRate: { count: 1, perMs: 60_000 } });
 
-const unavailable: AdmissionStore = { ...oneAMinute(), acquire: () => "unavailable" };
+export const unavailable: AdmissionStore = { ...oneAMinute(), acquire: () => "unavailable" };
 
 /** The statuses that a guarded route gives, by what the page calls their cause. */
 export async function observeStatuses(): Promise<ReadonlyMap<string, readonly number[]>> {

@@ -34,6 +34,26 @@ describe("the page of the parts", () => {
       '`functionProvider`: name: the default is "function"',
     ],
     [
+      "a default of the text's rules",
+      ["| 65536 |", "| 1000 |"],
+      "Plain text: maxChars: the default is 65536",
+    ],
+    [
+      "a default of a tool",
+      ["| 10000 |", "| 5000 |"],
+      "`defineTool`: timeoutMs: the default is 10000",
+    ],
+    [
+      "a default of a choice",
+      ['| "max_tokens" |', '| "max_completion_tokens" |'],
+      '`customProvider`: maxTokensField: the default is "max_tokens"',
+    ],
+    [
+      "a missing option of the AI SDK's model",
+      ["| `fallback` |", "| |"],
+      "`guardedLanguageModel`: fallback is not documented",
+    ],
+    [
       "a default that is none",
       ["| `userInFlight` | none |", "| `userInFlight` | 2 |"],
       "`memoryAdmission`: userInFlight: the default is none that is a value",

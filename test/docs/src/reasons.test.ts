@@ -22,6 +22,11 @@ describe("the page of reasons", () => {
       "TRIP is documented and does not exist",
     ],
     ["a repeated code", plant(reasons, "`TRIPPED`", "`KILLED`"), "KILLED is documented twice"],
+    [
+      "a missing word for who was skipped",
+      plant(reasons, "| `retry_budget` |", "| |"),
+      "retry_budget is not documented",
+    ],
     ["an invented gate", plant(reasons, "| opt-in |", "| opt-out |"), "opt-out is no gate"],
     [
       "a wrong gate",

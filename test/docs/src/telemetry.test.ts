@@ -22,6 +22,17 @@ describe("the page of telemetry names", () => {
     ],
     ["a missing name", ["`sluice.effect`", "the effect"], "sluice.effect is not documented"],
     ["a missing metric", ["| `sluice.alerts` |", "| |"], "sluice.alerts is not documented"],
+    ["another version of events", ["`v`: 2.", "`v`: 1."], "the version of events is 2"],
+    [
+      "a missing field of an outcome's event",
+      ["| `fallback_provider` |", "| |"],
+      "fallback_provider is not documented",
+    ],
+    [
+      "an invented field of an attempt",
+      ["`http_status`", "`status`"],
+      "attempts: status is documented and does not exist",
+    ],
     [
       "an attribute that a metric lacks",
       [

@@ -37,6 +37,11 @@ export interface BudgetReservation {
   settle(usage: Usage | undefined): void;
   /** Gives everything back, the call included. */
   void(): void;
+  /**
+   * Sets aside another call's worst case on the same run, whether or not this one has ended: how a request
+   * without a run, which is a run of its own, is held to its caps over several calls.
+   */
+  further(caps: BudgetCaps, ask: BudgetAsk): BudgetReply | "unavailable";
 }
 
 export type BudgetReply =

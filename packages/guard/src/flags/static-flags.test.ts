@@ -100,4 +100,13 @@ describe("staticFlags", () => {
     source.set("chat_ai", { killed: true });
     expect(source.read("chat_ai")).toMatchObject({ killed: true, percent: 5 });
   });
+
+  it("has the switches that it is given, and no other", () => {
+    const source = staticFlags({}, { switches: { FF_PROVIDER_FAILOVER_ENABLED: true } });
+    const on = Object.entries(source.readSwitches().switches).filter(([, value]) => value);
+    expect(on).toEqual([["FF_PROVIDER_FAILOVER_ENABLED", true]]);
+    expect(() => staticFlags({}, { switches: { FF_FAILOVER: true } } as never)).toThrow(
+      "staticFlags.options.switches",
+    );
+  });
 });

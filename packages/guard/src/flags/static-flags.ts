@@ -2,8 +2,10 @@ import {
   ConfigError,
   assertFeatureName,
   parseOptions,
+  switchNames,
   type FeatureFlags,
   type FlagSource,
+  type Switches,
 } from "@sluice/contract";
 import { flagsOf, parseSwitches } from "@sluice/policy";
 import { z } from "zod";
@@ -17,6 +19,10 @@ const staticFeatureSchema = z.strictObject({
   salt: z.string().optional(),
 });
 
+const staticOptionsSchema = z.strictObject({
+  switches: z.partialRecord(z.enum(switchNames), z.boolean()).default({}),
+});
+
 /** Flags of one feature in code. Unset: disabled, not killed, 100 %, no list, the feature's name as salt. */
 export type StaticFeature = Readonly<z.input<typeof staticFeatureSchema>>;
 
@@ -26,10 +32,13 @@ export interface StaticFlags extends FlagSource {
 }
 
 /**
- * Flags held in memory, by feature name.
+ * Flags held in memory, by feature name; the gateway's switches are false unless given.
  * @throws ConfigError naming the feature and the field.
  */
-export function staticFlags(features: Readonly<Record<string, StaticFeature>>): StaticFlags {
+export function staticFlags(
+  features: Readonly<Record<string, StaticFeature>>,
+  options: { readonly switches?: Partial<Switches> } = {},
+): StaticFlags {
   const flags = new Map<string, FeatureFlags>();
   const given = new Map<string, StaticFeature>();
   const listeners = createListeners<[]>();
@@ -56,11 +65,15 @@ export function staticFlags(features: Readonly<Record<string, StaticFeature>>): 
     });
   }
   for (const [feature, value] of Object.entries(features)) put(feature, value);
-  const noSwitches = parseSwitches({});
+  const parsed = parseOptions("staticFlags.options", staticOptionsSchema, options);
+  const switches = {
+    switches: { ...parseSwitches({}).switches, ...parsed.switches },
+    problems: [],
+  };
   return {
     name: "static",
     read: (feature) => flags.get(feature) ?? absent,
-    readSwitches: () => noSwitches,
+    readSwitches: () => switches,
     confirmedAt: () => undefined,
     onChange: (listener) => listeners.add(listener),
     close: () => listeners.clear(),

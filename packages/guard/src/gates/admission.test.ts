@@ -20,6 +20,8 @@ function remoteStore(reply: Promise<AdmissionReply | "unavailable">): AdmissionS
 }
 
 const noRoute: Route<unknown> = {
+  strategy: "default",
+  failover: () => false,
   providers: [],
   healthOf: () => alwaysWell,
   candidates: () => [],

@@ -1,4 +1,12 @@
-import { ConfigError, parseOptions, type BudgetStore, type BudgetUse } from "@sluice/contract";
+import {
+  ConfigError,
+  parseOptions,
+  type BudgetAsk,
+  type BudgetCaps,
+  type BudgetReply,
+  type BudgetStore,
+  type BudgetUse,
+} from "@sluice/contract";
 import { add, giveBack, reserve, settle, unused } from "@sluice/policy";
 import { z } from "zod";
 import { clockSchema, systemClock } from "../system-clock.ts";
@@ -63,39 +71,48 @@ export function memoryBudgets(options: MemoryBudgetsOptions = {}): BudgetStore {
     if (accounts.get(run) === account) accounts.delete(run);
   };
 
+  const reserveOn = (
+    account: Account,
+    run: string | undefined,
+    caps: BudgetCaps,
+    ask: BudgetAsk,
+  ): BudgetReply => {
+    const answer = reserve(account.use, caps, ask);
+    if ("refused" in answer) {
+      forgetUnused(run, account);
+      return { granted: false, reason: answer.refused };
+    }
+    const { reserved } = answer;
+    account.use = add(account.use, reserved);
+    account.open += 1;
+    let open = true;
+    const endWith = (use: BudgetUse): void => {
+      open = false;
+      account.open -= 1;
+      account.use = use;
+      forgetUnused(run, account);
+    };
+    return {
+      granted: true,
+      reservation: {
+        inputTokens: reserved.inputTokens,
+        outputTokens: reserved.outputTokens,
+        costNanoUsd: reserved.costNanoUsd,
+        settle(usage) {
+          if (open) endWith(settle(account.use, reserved, usage));
+        },
+        void() {
+          if (open) endWith(giveBack(account.use, reserved));
+        },
+        further: (moreCaps, moreAsk) => reserveOn(account, run, moreCaps, moreAsk),
+      },
+    };
+  };
+
   return {
     reserve(run, caps, ask) {
       const account = accountOf(run);
-      if (account === undefined) return "unavailable";
-      const answer = reserve(account.use, caps, ask);
-      if ("refused" in answer) {
-        forgetUnused(run, account);
-        return { granted: false, reason: answer.refused };
-      }
-      const { reserved } = answer;
-      account.use = add(account.use, reserved);
-      account.open += 1;
-      let open = true;
-      const endWith = (use: BudgetUse): void => {
-        open = false;
-        account.open -= 1;
-        account.use = use;
-        forgetUnused(run, account);
-      };
-      return {
-        granted: true,
-        reservation: {
-          inputTokens: reserved.inputTokens,
-          outputTokens: reserved.outputTokens,
-          costNanoUsd: reserved.costNanoUsd,
-          settle(usage) {
-            if (open) endWith(settle(account.use, reserved, usage));
-          },
-          void() {
-            if (open) endWith(giveBack(account.use, reserved));
-          },
-        },
-      };
+      return account === undefined ? "unavailable" : reserveOn(account, run, caps, ask);
     },
     use: (run) => accounts.get(run)?.use ?? unused,
     restore(run, use) {

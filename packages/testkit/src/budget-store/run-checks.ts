@@ -40,6 +40,28 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
     },
   },
   {
+    name: "counts what is reserved further on the same run, with a name or without",
+    run(create) {
+      for (const run of [undefined, "batch"]) {
+        const { take } = openBench(create);
+        const first = take(run, { calls: 2 });
+        first.settle({ inputTokens: 100, outputTokens: 10 });
+        const second = first.further({ calls: 2, tokens: 10_000 }, usualAsk);
+        expect(second).toMatchObject({ granted: true });
+        expect(first.further({ calls: 2 }, usualAsk)).toEqual({
+          granted: false,
+          reason: Reason.BUDGET_CALLS,
+        });
+        expect(first.further({ tokens: 1000 }, usualAsk)).toEqual({
+          granted: false,
+          reason: Reason.BUDGET_TOKENS,
+        });
+        if (second !== "unavailable" && second.granted) second.reservation.void();
+        expect(first.further({ calls: 2 }, usualAsk)).toMatchObject({ granted: true });
+      }
+    },
+  },
+  {
     name: "goes on with what a run had used before",
     run(create) {
       const { store, take, refusal } = openBench(create);

@@ -1,4 +1,4 @@
-import type { BudgetStore, BudgetUse } from "@sluice/contract";
+import type { BudgetAsk, BudgetCaps, BudgetReply, BudgetStore, BudgetUse } from "@sluice/contract";
 import { add, giveBack, reserve, settle, unused } from "@sluice/policy";
 import { describePlantedFaults } from "../describe-planted-faults.ts";
 import type { CreateBudgetStore } from "./bench.ts";
@@ -20,6 +20,8 @@ const faults = [
   "missing usage is free",
   "believes any usage",
   "void keeps the call",
+  "further ones are a run of their own",
+  "further ones keep the caps",
   "void gives nothing back",
   "settles every time",
   "voids every time",
@@ -82,76 +84,11 @@ function planted(fault?: Fault): CreateBudgetStore {
     };
     let latest: ((use: BudgetUse) => void) | undefined;
 
-    return {
+    const store: BudgetStore = {
       reserve(run, given, asked) {
         const named = has("no run is one run") ? (run ?? "undefined") : run;
         const account = named === undefined ? fresh() : accountOf(named);
-        if (account === undefined) return "unavailable";
-        account.touchedMs = clock.monotonicMs();
-        firstCaps ??= given;
-        const believed = has("caps are those of the first call") ? firstCaps : given;
-        const caps = {
-          calls:
-            believed.calls === undefined
-              ? undefined
-              : believed.calls + (has("one call too many") ? 1 : 0),
-          tokens: has("tokens are not capped") ? undefined : believed.tokens,
-          costNanoUsd:
-            has("money is not capped") || (has("unpriced costs nothing") && !asked.price)
-              ? undefined
-              : believed.costNanoUsd,
-        };
-        const ask = {
-          ...asked,
-          inputTokens: has("prompt is not set aside") ? 0 : asked.inputTokens,
-          minOutputTokens: has("output is never lowered")
-            ? asked.outputTokens
-            : asked.minOutputTokens,
-        };
-        const reply = reserve(account.use, caps, ask);
-        if ("refused" in reply) {
-          if (has("refused counts a call")) account.use = add(account.use, { ...unused, calls: 1 });
-          return { granted: false, reason: has("wrong reason") ? "TRIPPED" : reply.refused };
-        }
-        const { reserved } = reply;
-        account.use = add(account.use, reserved);
-        account.open += 1;
-        let open = true;
-        const endWith = (use: BudgetUse): void => {
-          if (open) account.open -= 1;
-          open = false;
-          account.use = use;
-          const now = run === undefined ? undefined : accounts.get(nameOf(run));
-          if (has("end lets old reservations in") && now !== undefined) now.use = use;
-        };
-        const before = latest;
-        if (has("ends the latest")) latest = endWith;
-        const ending = has("ends the latest") ? (before ?? endWith) : endWith;
-        return {
-          granted: true,
-          reservation: {
-            inputTokens: reserved.inputTokens,
-            outputTokens: reserved.outputTokens,
-            costNanoUsd: reserved.costNanoUsd,
-            settle(usage) {
-              if (!open && !has("settles every time")) return;
-              if (has("settles at the reservation")) ending(account.use);
-              else if (has("settles at nothing") || (has("missing usage is free") && !usage)) {
-                ending(settle(account.use, reserved, { inputTokens: 0, outputTokens: 0 }));
-              } else if (has("believes any usage") && usage !== undefined) {
-                const { inputTokens, outputTokens } = usage;
-                const tokens = account.use.tokens - reserved.tokens + inputTokens + outputTokens;
-                ending({ ...settle(account.use, reserved, usage), tokens });
-              } else ending(settle(account.use, reserved, usage));
-            },
-            void() {
-              if (!open && !has("voids every time")) return;
-              const calls = has("void keeps the call") ? 0 : reserved.calls;
-              if (has("void gives nothing back")) ending(account.use);
-              else ending(giveBack(account.use, { ...reserved, calls }));
-            },
-          },
-        };
+        return account === undefined ? "unavailable" : reserveOn(account, run, given, asked);
       },
       use(run) {
         const account = accounts.get(nameOf(run));
@@ -167,6 +104,87 @@ function planted(fault?: Fault): CreateBudgetStore {
         if (!has("end does nothing")) accounts.delete(nameOf(run));
       },
     };
+
+    function reserveOn(
+      account: Account,
+      run: string | undefined,
+      given: BudgetCaps,
+      asked: BudgetAsk,
+    ): BudgetReply {
+      account.touchedMs = clock.monotonicMs();
+      firstCaps ??= given;
+      const believed = has("caps are those of the first call") ? firstCaps : given;
+      const caps = {
+        calls:
+          believed.calls === undefined
+            ? undefined
+            : believed.calls + (has("one call too many") ? 1 : 0),
+        tokens: has("tokens are not capped") ? undefined : believed.tokens,
+        costNanoUsd:
+          has("money is not capped") || (has("unpriced costs nothing") && !asked.price)
+            ? undefined
+            : believed.costNanoUsd,
+      };
+      const ask = {
+        ...asked,
+        inputTokens: has("prompt is not set aside") ? 0 : asked.inputTokens,
+        minOutputTokens: has("output is never lowered")
+          ? asked.outputTokens
+          : asked.minOutputTokens,
+      };
+      const reply = reserve(account.use, caps, ask);
+      if ("refused" in reply) {
+        if (has("refused counts a call")) account.use = add(account.use, { ...unused, calls: 1 });
+        return { granted: false, reason: has("wrong reason") ? "TRIPPED" : reply.refused };
+      }
+      const { reserved } = reply;
+      account.use = add(account.use, reserved);
+      account.open += 1;
+      let open = true;
+      const endWith = (use: BudgetUse): void => {
+        if (open) account.open -= 1;
+        open = false;
+        account.use = use;
+        const now = run === undefined ? undefined : accounts.get(nameOf(run));
+        if (has("end lets old reservations in") && now !== undefined) now.use = use;
+      };
+      const before = latest;
+      if (has("ends the latest")) latest = endWith;
+      const ending = has("ends the latest") ? (before ?? endWith) : endWith;
+      return {
+        granted: true,
+        reservation: {
+          inputTokens: reserved.inputTokens,
+          outputTokens: reserved.outputTokens,
+          costNanoUsd: reserved.costNanoUsd,
+          settle(usage) {
+            if (!open && !has("settles every time")) return;
+            if (has("settles at the reservation")) ending(account.use);
+            else if (has("settles at nothing") || (has("missing usage is free") && !usage)) {
+              ending(settle(account.use, reserved, { inputTokens: 0, outputTokens: 0 }));
+            } else if (has("believes any usage") && usage !== undefined) {
+              const { inputTokens, outputTokens } = usage;
+              const tokens = account.use.tokens - reserved.tokens + inputTokens + outputTokens;
+              ending({ ...settle(account.use, reserved, usage), tokens });
+            } else ending(settle(account.use, reserved, usage));
+          },
+          void() {
+            if (!open && !has("voids every time")) return;
+            const calls = has("void keeps the call") ? 0 : reserved.calls;
+            if (has("void gives nothing back")) ending(account.use);
+            else ending(giveBack(account.use, { ...reserved, calls }));
+          },
+          further(moreCaps, moreAsk) {
+            if (has("further ones are a run of their own")) {
+              return store.reserve(undefined, moreCaps, moreAsk);
+            }
+            const caps = has("further ones keep the caps") ? given : moreCaps;
+            return reserveOn(account, run, caps, moreAsk);
+          },
+        },
+      };
+    }
+    return store;
   };
 }
 

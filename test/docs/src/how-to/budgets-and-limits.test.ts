@@ -1,4 +1,11 @@
-import { errorReply, fakeProvider, recordingSink, sampleAnswer, valueReply } from "@sluice/testkit";
+import {
+  delta,
+  errorReply,
+  fakeProvider,
+  recordingSink,
+  sampleAnswer,
+  valueReply,
+} from "@sluice/testkit";
 import type { FakeCall, SampleJob } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { limitedGuard } from "./budgets-and-limits.ts";
@@ -7,9 +14,10 @@ const usage = { inputTokens: 10, outputTokens: 20 };
 const answer = (call: FakeCall<SampleJob>): void => call.reply(valueReply(sampleAnswer, usage));
 const job = { prompt: "hello" };
 
-function limited(onCall?: (call: FakeCall<SampleJob>) => void) {
+function limited(onCall?: (call: FakeCall<SampleJob>) => void, streams = false) {
   const sink = recordingSink();
   const provider = fakeProvider<SampleJob>({
+    streams,
     model: "gpt-4o-mini",
     inputTokens: () => 100,
     ...(onCall === undefined ? {} : { onCall }),
@@ -53,6 +61,49 @@ describe("the budget of the page", () => {
     expect(await guard.run(job, { subject: "a", run: "r" })).toMatchObject({
       reason: "BUDGET_TOKENS",
     });
+    guard.close();
+  });
+});
+
+describe("what the page says that a call is charged", () => {
+  const asked = { subject: "a", run: "r" };
+
+  it("is nothing where it never left", async () => {
+    const { guard } = limited((call) =>
+      call.reply(errorReply("PROVIDER_UNAVAILABLE", { dispatched: false })),
+    );
+    await guard.run(job, asked);
+    expect(guard.budget.use("r")).toEqual({ calls: 0, tokens: 0, costNanoUsd: 0 });
+    guard.close();
+  });
+
+  it.each([
+    ["the reservation", 40, 100 + 800],
+    ["what was seen, where that is more", 4000, 100 + 1000],
+  ])("is %s for a stream that was cut", async (_, bytes, tokens) => {
+    const { guard } = limited((call) => {
+      call.emit(delta("x".repeat(bytes)));
+      call.cut();
+    }, true);
+    await guard.stream(job, asked).outcome;
+    expect(guard.budget.use("r")).toMatchObject({ calls: 1, tokens });
+    guard.close();
+  });
+
+  it.each([
+    ["the prompt and the bytes seen, of one that streams", true, 100 + 50],
+    ["the reservation, of one that does not", false, 100 + 800],
+  ])("is, for a call that was killed, %s", async (_, streams, tokens) => {
+    const { guard, provider } = limited(
+      (call) => (call.streams ? call.emit(delta("x".repeat(50))) : undefined),
+      streams,
+    );
+    const stream = guard.stream(job, asked);
+    await new Promise(setImmediate);
+    expect(provider.calls).toHaveLength(1);
+    guard.kill();
+    expect(await stream.outcome).toMatchObject({ status: "STUBBED", reason: "KILLED" });
+    expect(guard.budget.use("r")).toMatchObject({ calls: 1, tokens });
     guard.close();
   });
 });

@@ -1,0 +1,6 @@
+/** What the process holds once its garbage is collected; needs `--expose-gc`. */
+export function heldBytes(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
