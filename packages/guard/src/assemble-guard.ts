@@ -124,6 +124,11 @@ export function assembleGuard<
     clock,
     safety,
     leaseMs: admission?.leaseMs ?? Number.POSITIVE_INFINITY,
+    shortestMs: Math.min(
+      settings.firstContentTimeoutMs,
+      settings.chunkTimeoutMs,
+      settings.stream.stallMs,
+    ),
     onAbandoned: giveUp,
   });
   const switches = createSwitchReader(source, onSourceThrow);

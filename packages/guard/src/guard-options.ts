@@ -315,7 +315,7 @@ export function parseGuardOptions(options: unknown): GuardSettings {
 }
 
 /** The upstreams, given as one or as a route's. */
-export function providersOf({ provider, route }: GuardSettings): readonly Provider<never>[] {
+function providersOf({ provider, route }: GuardSettings): readonly Provider<never>[] {
   const given = route?.providers ?? (provider === undefined ? [] : [provider]);
   return given as readonly Provider<never>[];
 }

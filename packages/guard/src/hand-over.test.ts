@@ -225,7 +225,7 @@ describe("a call that was handed over is stopped", () => {
   it.each([
     ["its own time", [], 1000, "PROVIDER_TIMEOUT"],
     ["the time to its first content", ["streams"], 500, "PROVIDER_TIMEOUT"],
-    ["the time between two pieces", ["streams", "content"], 320, "STREAM_STALLED"],
+    ["the time between two pieces", ["streams", "content"], 300, "STREAM_STALLED"],
     ["its reader's time", ["streams", "content", "waits"], 400, "CLIENT_ABORTED"],
   ] as const)("by %s, whatever is said of it then", async (_, did, ms, code) => {
     const { handOver, clock, outcome, guard, expectNothingHeld } = bench();

@@ -29,14 +29,18 @@ export function createInFlight<In>(options: {
   readonly clock: Clock;
   readonly safety: Safety;
   readonly leaseMs: number;
+  /** The shortest limit of a stream's clocks: what begins now can't be due before. */
+  readonly shortestMs: number;
   /** Gives back what a decision holds that nobody executed. */
   readonly onAbandoned: (work: Work<In>) => void;
 }): InFlight<In> {
-  const { clock, safety, leaseMs, onAbandoned } = options;
+  const { clock, safety, leaseMs, shortestMs, onAbandoned } = options;
   const works = new Set<Work<In>>();
   const renewMs = Math.min(upkeepMs, leaseMs / 3);
   let stopTicking: (() => void) | undefined;
   let upkeptMs = 0;
+  /** Nothing's time is up before; to look at each of many at every tick would cost more than their work. */
+  let dueMs = 0;
 
   const check = (): void => {
     if (works.size === 0) return;
@@ -61,7 +65,10 @@ export function createInFlight<In>(options: {
     }
     check();
     const now = clock.monotonicMs();
-    for (const work of works) work.check(now);
+    if (now >= dueMs) {
+      dueMs = now + shortestMs;
+      for (const work of works) dueMs = Math.min(dueMs, work.check(now));
+    }
     if (now - upkeptMs >= renewMs) upkeep(now);
   };
 

@@ -31,9 +31,7 @@ export class Running<In> {
   #streams = false;
   #bytes = 0;
   #firstContentMs: number | undefined;
-  /** Counts signs of life; a tick that finds it unchanged finds nothing came. */
-  #moves = 0;
-  #movesSeen = 0;
+  /** When the last sign of life came. */
   #movedMs: number;
   #readerMs: number | undefined;
 
@@ -69,18 +67,18 @@ export class Running<In> {
 
   content(bytes: number): void {
     this.#bytes += bytes;
-    this.#moves += 1;
-    this.#firstContentMs ??= this.#clock.monotonicMs() - this.startedMs;
+    this.#movedMs = this.#clock.monotonicMs();
+    this.#firstContentMs ??= this.#movedMs - this.startedMs;
   }
 
   progress(): void {
-    this.#moves += 1;
+    this.#movedMs = this.#clock.monotonicMs();
   }
 
   /** While it waits for its reader the upstream owes nothing. */
   awaitsReader(awaits: boolean): void {
-    this.#readerMs = awaits ? this.#clock.monotonicMs() : undefined;
-    this.#moves += 1;
+    this.#movedMs = this.#clock.monotonicMs();
+    this.#readerMs = awaits ? this.#movedMs : undefined;
   }
 
   stop(cause: StopCause): void {
@@ -90,20 +88,21 @@ export class Running<In> {
     this.#controller.abort();
   }
 
-  /** Looks at the clocks of a stream. */
-  check(now: number): void {
-    if (!this.#streams || this.#cause !== undefined) return;
+  /** Looks at the clocks of a stream; gives when the next may have run out. */
+  check(now: number): number {
+    if (!this.#streams || this.#cause !== undefined) return Number.POSITIVE_INFINITY;
     const { firstContentMs, chunkMs, readerMs } = this.#clocks;
     if (this.#readerMs !== undefined) {
-      if (now - this.#readerMs >= readerMs) this.stop({ kind: "client" });
-    } else if (this.#firstContentMs === undefined) {
-      if (now - this.startedMs >= firstContentMs) this.stop({ kind: "timeout" });
-    } else if (this.#moves !== this.#movesSeen) {
-      this.#movesSeen = this.#moves;
-      this.#movedMs = now;
-    } else if (now - this.#movedMs >= chunkMs) {
-      this.stop({ kind: "stalled" });
+      return this.#due(this.#readerMs + readerMs, now, { kind: "client" });
     }
+    return this.#firstContentMs === undefined
+      ? this.#due(this.startedMs + firstContentMs, now, { kind: "timeout" })
+      : this.#due(this.#movedMs + chunkMs, now, { kind: "stalled" });
+  }
+
+  #due(dueMs: number, now: number, cause: StopCause): number {
+    if (now >= dueMs) this.stop(cause);
+    return dueMs;
   }
 
   /** The call is over, whichever way. */

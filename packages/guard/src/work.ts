@@ -6,8 +6,8 @@ import { releaseHolds } from "./holds.ts";
 /** What runs on a decision now. */
 export interface Runs {
   stop(cause: StopCause): void;
-  /** Looks whether its time is up. */
-  check?(now: number): void;
+  /** Looks whether its time is up; if not, when it may be at the earliest. */
+  check?(now: number): number;
 }
 
 /** What stands behind a decision: what it holds, and how to stop what runs on it. */
@@ -67,8 +67,8 @@ export class Work<In> {
     for (const stop of this.#stops) stop();
   }
 
-  check(now: number): void {
-    this.#runs?.check?.(now);
+  check(now: number): number {
+    return this.#runs?.check?.(now) ?? Number.POSITIVE_INFINITY;
   }
 
   renew(): void {

@@ -25,35 +25,62 @@ export function chunksOf(value: unknown): Chunks | undefined {
   return { [Symbol.asyncIterator]: () => value as unknown as AsyncIterator<unknown> };
 }
 
+/** Reads an answer's parts, one by one. */
+export interface ChunkReader {
+  /** The event of a part; undefined for one that holds nothing. @throws ProviderError for what is no part */
+  event(chunk: unknown): ProviderEvent | undefined;
+  /** What comes after the last part. */
+  end(): readonly ProviderEvent[];
+}
+
 /**
- * The events of an answer in parts, pulled one at a time. Strings and UTF-8 bytes are text, and their end
- * is the answer's. Where events of a provider stand among them they have to tell their end themselves: one
- * that ends without was cut. Throws what the parts throw.
+ * Strings and UTF-8 bytes are text, and their end is the answer's. Where events of a provider stand among
+ * them they have to tell their end themselves: one that ends without was cut.
  */
+export function chunkReader(): ChunkReader {
+  const decoder = new TextDecoder();
+  let tellsItsEnd = false;
+  return {
+    event(chunk) {
+      if (typeof chunk === "string") {
+        return chunk === "" ? undefined : { type: "text-delta", text: chunk };
+      }
+      if (chunk instanceof Uint8Array) {
+        const text = decoder.decode(chunk, { stream: true });
+        // Part of a letter is a sign of life.
+        return text === "" ? { type: "progress" } : { type: "text-delta", text };
+      }
+      const event = parseEvent(chunk);
+      tellsItsEnd = true;
+      return event;
+    },
+    end() {
+      const rest = decoder.decode();
+      return [
+        ...(rest === "" ? [] : [{ type: "text-delta", text: rest } as const]),
+        tellsItsEnd
+          ? {
+              type: "failed",
+              failure: { ok: false, code: FailureCode.STREAM_CUT, dispatched: true },
+            }
+          : { type: "finish" },
+      ];
+    },
+  };
+}
+
+/** The events of an answer in parts, pulled one at a time. Throws what the parts throw. */
 export async function* toProviderEvents(
   chunks: Chunks,
 ): AsyncGenerator<ProviderEvent, void, undefined> {
-  const decoder = new TextDecoder();
-  let tellsItsEnd = false;
+  const reader = chunkReader();
   for await (const chunk of chunks) {
-    if (typeof chunk === "string") {
-      if (chunk !== "") yield { type: "text-delta", text: chunk };
-    } else if (chunk instanceof Uint8Array) {
-      const text = decoder.decode(chunk, { stream: true });
-      // Part of a letter is a sign of life.
-      yield text === "" ? { type: "progress" } : { type: "text-delta", text };
-    } else {
-      const event = parseEvent(chunk);
-      tellsItsEnd = true;
-      yield event;
-      if (event.type === "finish" || event.type === "failed") return;
-    }
+    const event = reader.event(chunk);
+    if (event === undefined) continue;
+    yield event;
+    if (event.type === "finish" || event.type === "failed") return;
   }
-  const rest = decoder.decode();
-  if (rest !== "") yield { type: "text-delta", text: rest };
-  yield tellsItsEnd
-    ? { type: "failed", failure: { ok: false, code: FailureCode.STREAM_CUT, dispatched: true } }
-    : { type: "finish" };
+  yield* reader.end();
 }
 
 /** @throws ProviderError `INTERNAL` for what is no event: the function's own mistake. */

@@ -17,7 +17,7 @@ import {
 } from "@sluice/contract";
 import { tokenUpperBound } from "@sluice/policy";
 import { z } from "zod";
-import { chunksOf, toProviderEvents } from "./answer-chunks.ts";
+import { chunkReader, chunksOf, toProviderEvents } from "./answer-chunks.ts";
 import { failureOfThrow } from "./failure-of-throw.ts";
 import { parseUsage } from "./parse-usage.ts";
 import { ProviderError } from "./provider-error.ts";
@@ -122,15 +122,25 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
         const value = await run(call, (reported) => {
           usage = parseUsage(reported ?? {});
         });
-        for await (const event of toProviderEvents(chunksOf(value) ?? [textOfValue(value)])) {
+        const reader = chunkReader();
+        // One generator and no more: many streams wait at once, and each layer waits with them.
+        for await (const chunk of chunksOf(value) ?? [textOfValue(value)]) {
+          const event = reader.event(chunk);
+          if (event === undefined) continue;
           yielding = true;
-          if (event.type === "failed") {
-            yield { type: "failed", failure: withUsage(event.failure, usage) };
-          } else {
-            if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
-            yield event;
-          }
+          if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
+          yield event.type === "failed"
+            ? { type: "failed", failure: withUsage(event.failure, usage) }
+            : event;
+          if (event.type === "finish" || event.type === "failed") return;
           yielding = false;
+        }
+        yielding = true;
+        for (const event of reader.end()) {
+          if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
+          yield event.type === "failed"
+            ? { type: "failed", failure: withUsage(event.failure, usage) }
+            : event;
         }
       } catch (error) {
         // What its end throws where the consumer has left is nobody's any more.

@@ -25,6 +25,7 @@ export async function* readEvents(
   const answer = answerReader(queue);
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let bodyEnded = false;
+  let failed = false;
   try {
     const head = await begin(exchange);
     if ("dispatched" in head) {
@@ -43,12 +44,14 @@ export async function* readEvents(
         bodyEnded = true;
         answer.end(how);
       }
+      failed = queue.at(-1)?.type === "failed";
       for (const event of queue) yield event;
       queue.length = 0;
     }
   } finally {
     if (bodyEnded) exchange.release();
-    else if (reader === undefined || !answer.ended || lingering.count >= maxLingering) {
+    else if (reader === undefined || !answer.ended || failed || lingering.count >= maxLingering) {
+      // After a failure whatever still comes is paid for and of no use.
       exchange.stop();
     } else void readToEnd(reader, exchange, lingering);
   }
