@@ -100,18 +100,18 @@ async function ask(answer) {
 
 /** Shows the text as it flows; gives the value of the last event. */
 async function readAnswer(stream, answer) {
-  let text = "";
+  let read = "";
   let last;
   for await (const event of eventsOf(stream)) {
     last = event;
     if (event.type !== "text-delta") continue;
-    text += event.text;
-    answer.textContent = text;
+    read += event.text;
+    answer.textContent = read;
     answer.scrollIntoView({ block: "end" });
   }
   if (last?.type === "finish") return last.value;
   // What ends without its last event was cut, and is no answer; what was read stays to be seen.
-  return { status: "FAILED", code: `${text}… (not complete: ${last?.code ?? "cut off"})` };
+  return { status: "FAILED", code: `${read}… (not complete: ${last?.code ?? "cut off"})` };
 }
 
 async function* eventsOf(stream) {

@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     flags,
     flagsFile: env.SLUICE_FLAGS_FILE,
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
-    breakDown: local?.breakDown,
+    breakDown: local && ((broken) => local.breakDown(broken)),
   });
   const server = createServer(app);
   const release = (): void => {

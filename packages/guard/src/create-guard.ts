@@ -7,7 +7,8 @@ import { decisionEvent, noopEvent, outcomeEvent, type Ended } from "./event-buil
 import { execute } from "./execute.ts";
 import type { CheckGate } from "./gate-check.ts";
 import type { GateContext } from "./gates/gate.ts";
-import { handOver, type Barred, type HandedOver } from "./hand-over.ts";
+import { handOver } from "./hand-over.ts";
+import type { Barred, HandedOver } from "./handed-over.ts";
 import type { GuardOptions, Value } from "./guard-options.ts";
 import { releaseHolds } from "./holds.ts";
 import { newContext } from "./new-context.ts";

@@ -13,7 +13,7 @@ export {
   type RouteOptions,
   type StreamOptions,
 } from "./guard-options.ts";
-export type { Barred, HandedOver, HandedOverEnd } from "./hand-over.ts";
+export type { Barred, HandedOver, HandedOverEnd } from "./handed-over.ts";
 export {
   isAnswered,
   toHttpOutcome,

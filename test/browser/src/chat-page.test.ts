@@ -157,20 +157,21 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
   it("shows the model's text as it flows, and a kill in the middle of it", async () => {
     const { page, upstream, complaints } = await opened();
     await state(page, "AI path open");
-    const { promise, resolve: goOn } = Promise.withResolvers<void>();
-    upstream.answerWith(async (res) => {
+    let goOn: (() => void) | undefined;
+    upstream.answerWith((res) => {
       res.writeHead(200, { "content-type": "text/event-stream" });
       res.write(frame({ content: "Seven " }));
-      await promise;
-      res.write(frame({ content: "days." }));
-      res.end(frame({}, "stop"));
+      goOn = () => {
+        res.write(frame({ content: "days." }));
+        res.end(frame({}, "stop"));
+      };
     });
     const asked = say(page, "When are you open?");
     await page
       .locator(".answer")
       .filter({ hasText: /^Seven\s*$/ })
       .waitFor();
-    goOn();
+    goOn?.();
     expect((await asked).text).toContain("Seven days.");
 
     upstream.answerWith((res) => {

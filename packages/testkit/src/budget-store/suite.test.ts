@@ -114,7 +114,7 @@ function planted(fault?: Fault): CreateBudgetStore {
       account.touchedMs = clock.monotonicMs();
       firstCaps ??= given;
       const believed = has("caps are those of the first call") ? firstCaps : given;
-      const caps = {
+      const believedCaps = {
         calls:
           believed.calls === undefined
             ? undefined
@@ -132,7 +132,7 @@ function planted(fault?: Fault): CreateBudgetStore {
           ? asked.outputTokens
           : asked.minOutputTokens,
       };
-      const reply = reserve(account.use, caps, ask);
+      const reply = reserve(account.use, believedCaps, ask);
       if ("refused" in reply) {
         if (has("refused counts a call")) account.use = add(account.use, { ...unused, calls: 1 });
         return { granted: false, reason: has("wrong reason") ? "TRIPPED" : reply.refused };
