@@ -120,6 +120,8 @@ async function streamOnce(
   params: Params,
   handed: HandedOver,
 ): Promise<LanguageModelV4StreamResult | FailedCall> {
+  // The time to the first content counts from here, whenever headers come.
+  handed.streams();
   const call = started(() => model.doStream(callParams(params, handed)));
   try {
     const result = await untilStopped(call, handed.signal);

@@ -44,7 +44,6 @@ export class Pump {
     this.#reader = stream.getReader();
     this.#handed = handed;
     this.#client = client;
-    handed.streams();
     handed.signal.addEventListener("abort", this.#onStop, { once: true });
     if (handed.signal.aborted) this.#onStop();
   }

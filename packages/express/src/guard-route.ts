@@ -95,8 +95,12 @@ export function guardRoute<In, Ok, Failed, Stub>(
       res.vary("Accept");
       if (req.accepts(["application/json", "text/event-stream"]) === "text/event-stream") {
         const stream = guard.stream(input, request);
+        // Known before the client has taken the last of it, or has not.
+        void stream.outcome.then(
+          (ended) => observe(options.onOutcome, ended, req),
+          () => undefined,
+        );
         await sendStream(res, stream, (head) => (headers ? headersOfHead(head) : {}));
-        observe(options.onOutcome, await stream.outcome, req);
         return;
       }
     }

@@ -5,6 +5,7 @@ import {
   type HttpOutcome,
   type StreamHead,
 } from "@sluice/guard";
+import { FailureCode, type Outcome } from "@sluice/contract";
 import type { Response } from "express";
 import { sendHttpOutcome } from "./send-http-outcome.ts";
 import { toSse } from "./to-sse.ts";
@@ -38,9 +39,20 @@ export async function sendStream<Ok, Failed, Stub>(
   res.flushHeaders();
   for await (const event of stream) {
     if (res.destroyed) break;
-    if (!res.write(toSse(event))) await drained(res);
+    if (res.write(toSse(event))) continue;
+    const waited = await Promise.race([drained(res), stream.outcome]);
+    // The guard gave this reader up: what is written still would never be read.
+    if (waited !== undefined && isGivenUp(waited)) {
+      res.destroy();
+      break;
+    }
+    if (waited !== undefined) await drained(res);
   }
   if (!res.destroyed) res.end();
+}
+
+function isGivenUp(outcome: Outcome<unknown, unknown, unknown>): boolean {
+  return outcome.status === "FAILED" && outcome.failure.code === FailureCode.CLIENT_ABORTED;
 }
 
 /** Resolves when the client has taken what was written, or is gone. */

@@ -29,7 +29,7 @@ import { createRetryAllowance } from "./retry-allowance.ts";
 import type { Route } from "./route.ts";
 import { createSafePath } from "./safe-path.ts";
 import { createSafety, type Safety } from "./safety.ts";
-import { createSwitchReader } from "./switch-reader.ts";
+import { createSwitchReader, type SwitchReader } from "./switch-reader.ts";
 import { memoryBudgets } from "./stores/memory-budgets.ts";
 import { systemClock } from "./system-clock.ts";
 import { metricsSink } from "./telemetry/metrics-sink.ts";
@@ -43,6 +43,7 @@ import type { Work } from "./work.ts";
 export interface Assembly<In, Ok, Failed, Stub> {
   readonly feature: string;
   readonly source: FlagSource;
+  readonly switches: SwitchReader;
   readonly route: Route<In>;
   readonly budgets: BudgetStore;
   readonly tools: Tools | undefined;
@@ -131,12 +132,12 @@ export function assembleGuard<
     ),
     onAbandoned: giveUp,
   });
-  const switches = createSwitchReader(source, onSourceThrow);
+  const switches = createSwitchReader(source, events, onSourceThrow);
   const route = wireRoute<In>({
     settings,
     providers: options.route?.providers ?? [options.provider as Provider<In>],
     candidates: options.route?.candidates,
-    failover: () => settings.route?.failover ?? switches().FF_PROVIDER_FAILOVER_ENABLED,
+    failover: () => settings.route?.failover ?? switches.read().FF_PROVIDER_FAILOVER_ENABLED,
     clock,
     events,
   });
@@ -164,7 +165,7 @@ export function assembleGuard<
       maxSteps: settings.maxToolSteps,
       admission,
       rate: settings.gates.admission,
-      enforceQueue: () => enforceQueue ?? switches().FF_TOOL_QUEUE_ENFORCE,
+      enforceQueue: () => enforceQueue ?? switches.read().FF_TOOL_QUEUE_ENFORCE,
       clock,
       newId,
       onThrow,
@@ -217,6 +218,7 @@ export function assembleGuard<
     },
     totalMs: settings.totalTimeoutMs,
     isEnabled: (candidate) => route.isEnabled(candidate),
+    failover: route.failover,
     tools,
     hasTools: tools !== undefined,
     maxOutputTokens: settings.budget?.maxOutputTokens,
@@ -235,6 +237,7 @@ export function assembleGuard<
   return {
     feature,
     source,
+    switches,
     route,
     budgets,
     tools,

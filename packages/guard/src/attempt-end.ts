@@ -1,4 +1,4 @@
-import { FailureCode, type ProviderReply, type Reason } from "@sluice/contract";
+import { FailureCode, type ProviderReply, type Reason, type Usage } from "@sluice/contract";
 
 /** Why running work is stopped. */
 export type StopCause =
@@ -15,6 +15,8 @@ export interface Seen {
   /** UTF-8 bytes of content; undefined of a call that does not stream. */
   readonly bytes: number | undefined;
   readonly firstContentMs: number | undefined;
+  /** The most tokens that a stream told so far; before its end they are a lower bound. */
+  readonly usage: Usage | undefined;
 }
 
 /** How one call of one provider ended. */

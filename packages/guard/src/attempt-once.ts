@@ -128,7 +128,7 @@ export function recordOfAttempt<In>(
 ): AttemptRecord {
   const reply = ended.kind === "reply" ? ended.reply : undefined;
   const status = reply?.ok === false ? reply.httpStatus : undefined;
-  const usage = reply?.usage;
+  const usage = reply?.usage ?? ended.seen.usage;
   const { firstContentMs } = ended.seen;
   return {
     provider: provider.name,

@@ -43,12 +43,13 @@ export function composeGates<In>(parts: {
   );
   if (reservations !== undefined) {
     chain.push(
-      budgetGate(reservations, (context) => ({
-        input: context.input,
+      budgetGate(reservations, ({ input }, { config }) => ({
+        input,
         schema: askable,
         tools,
         steps: [],
-        promptTemplateVersion: context.plan().candidates[0]?.config.promptTemplateVersion,
+        promptTemplateVersion: config.promptTemplateVersion,
+        model: config.model,
       })),
     );
   }

@@ -14,6 +14,7 @@ import { given } from "./given.ts";
 import { notReadyOf } from "./provider-readiness.ts";
 import type { Route } from "./route.ts";
 import type { Safety } from "./safety.ts";
+import type { SwitchReader } from "./switch-reader.ts";
 import type { ToolQueueState } from "./tools/tool-queue.ts";
 import type { Tools } from "./tools/run-tools.ts";
 
@@ -54,18 +55,19 @@ export function describeGuard<In>(parts: {
   readonly feature: string;
   readonly gates: readonly Gate<In>[];
   readonly safety: Safety;
+  readonly switches: SwitchReader;
   readonly route: Route<In>;
   readonly tools: Tools | undefined;
   readonly events: Events;
 }): GuardDescription {
-  const { feature, gates, safety, route, tools, events } = parts;
+  const { feature, gates, safety, switches, route, tools, events } = parts;
   const { flags } = safety.current();
   const shut = safety.shut();
   const description = {
     feature,
     ...(shut === undefined ? {} : { shut }),
     percent: flags.percent,
-    flagProblems: flags.problems,
+    flagProblems: [...flags.problems, ...switches.problems()],
     route: { strategy: route.strategy, failover: route.failover() },
     providers: route.candidates().map(describeCandidate),
     chain: gates.map(({ name, mode, onIndeterminate, detail }) => ({

@@ -84,7 +84,7 @@ export interface RetryOptions {
 
 /** How much a stream may hold for a reader that is slow, and for how long. */
 export interface StreamOptions {
-  /** UTF-8 bytes of text; beyond it the upstream is not read. Default 65,536. */
+  /** Bytes that wait, each event's own 128 among them; beyond it the upstream is not read. Default 65,536. */
   readonly bufferBytes?: number;
   /** A reader that takes nothing for so long, with the buffer full, is cut off. Default 30,000. */
   readonly stallMs?: number;

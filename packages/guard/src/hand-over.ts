@@ -59,7 +59,13 @@ export function handOver<In, Ok, Failed, Stub>(
   const plan = context.plan();
   const candidate = plan.candidates[context.permit?.index ?? 0];
   if (candidate === undefined) return bar(Reason.CIRCUIT_OPEN);
-  const ask: ProviderAsk<In> = { input: context.input, schema: undefined, tools: [], steps: [] };
+  const ask: ProviderAsk<In> = {
+    input: context.input,
+    schema: undefined,
+    tools: [],
+    steps: [],
+    model: candidate.config.model,
+  };
   const held = executor.holdTaker.first(work, candidate, ask);
   if ("refused" in held) return bar(held.refused);
   if ("skip" in held) return bar(Reason.CIRCUIT_OPEN);

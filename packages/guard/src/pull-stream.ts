@@ -33,7 +33,6 @@ export async function pullStream<In>(
   answer: AnswerText,
 ): Promise<ProviderReply> {
   const toolCalls: ToolCall[] = [];
-  let usage: Usage | undefined;
   running.streams();
   const iterator = stream[Symbol.asyncIterator]();
   const leave = (): void => {
@@ -49,7 +48,7 @@ export async function pullStream<In>(
       const next = await iterator.next();
       // Nobody looks at what comes after a stop.
       if (running.cause !== undefined) return defect;
-      if (next.done === true) return failure(FailureCode.STREAM_CUT, usage);
+      if (next.done === true) return failure(FailureCode.STREAM_CUT, running.seen.usage);
       const event: unknown = next.value;
       if (!isEvent(event)) return defect;
       switch (event.type) {
@@ -60,7 +59,8 @@ export async function pullStream<In>(
           }
           running.content(Buffer.byteLength(event.text, "utf8"));
           const room = answer.push(event.text);
-          if (room === "refused") return failure(FailureCode.OUTPUT_SCHEMA_INVALID, usage);
+          if (room === "refused")
+            return failure(FailureCode.OUTPUT_SCHEMA_INVALID, running.seen.usage);
           if (room !== undefined) {
             running.awaitsReader(true);
             await room;
@@ -78,20 +78,20 @@ export async function pullStream<In>(
           running.progress();
           break;
         case "usage":
-          running.progress();
           // In no such form it is none, as in an answer that comes whole.
-          if (isUsage(event.usage)) usage = event.usage;
+          if (isUsage(event.usage)) running.told(event.usage);
+          else running.progress();
           break;
         case "finish":
           return {
             ok: true,
             output: { kind: "text", text: answer.ofAttempt() },
             toolCalls,
-            usage,
+            usage: running.seen.usage,
           };
         case "failed": {
           const reply = parseReply(event.failure);
-          return reply.ok ? defect : { ...reply, usage: reply.usage ?? usage };
+          return reply.ok ? defect : { ...reply, usage: reply.usage ?? running.seen.usage };
         }
       }
     }

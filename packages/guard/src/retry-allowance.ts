@@ -1,4 +1,4 @@
-import { earn, emptyRetryBudget, trySpend } from "@sluice/policy";
+import { emptyRetryBudget, noteCall, trySpend } from "@sluice/policy";
 
 /** How many retries the guard's recent calls allow, over all requests of this process. */
 export interface RetryAllowance {
@@ -12,10 +12,10 @@ export function createRetryAllowance(ratio: number): RetryAllowance {
   let budget = emptyRetryBudget;
   return {
     noteCall() {
-      budget = earn(budget, ratio);
+      budget = noteCall(budget);
     },
     trySpend() {
-      const left = trySpend(budget);
+      const left = trySpend(budget, ratio);
       if (left === undefined) return false;
       budget = left;
       return true;

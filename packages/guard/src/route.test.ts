@@ -359,6 +359,53 @@ describe("what happens between two attempts", () => {
     expect(guard.inFlight).toBe(0);
   });
 
+  it("I7 nobody stands in once failover is switched off", async () => {
+    const clock = new FakeClock();
+    const variables: Record<string, string> = {
+      FEATURE_SAMPLE_AI: "true",
+      FF_PROVIDER_FAILOVER_ENABLED: "true",
+    };
+    const providers = [
+      fakeProvider<SampleJob>({ name: "openai" }),
+      fakeProvider<SampleJob>({ name: "custom" }),
+    ];
+    const guard = createGuard({
+      ...sampleFeature,
+      route: { providers, candidates: seed },
+      flags: envFlags({ variables }),
+      clock,
+      retry: { maxRetries: 0 },
+      sinks: [() => 0],
+    });
+    const running = guard.run(job, request);
+    variables["FF_PROVIDER_FAILOVER_ENABLED"] = "false";
+    providers[0]?.last().reply(errorReply("PROVIDER_UNAVAILABLE"));
+    expect(await running).toMatchObject({ failure: { code: "PROVIDER_UNAVAILABLE" } });
+    expect(providers[1]?.calls).toEqual([]);
+    guard.close();
+  });
+
+  it("a malformed switch is told of once, and shown", async () => {
+    const variables = { FEATURE_SAMPLE_AI: "true", FF_PROVIDER_FAILOVER_ENABLED: "yes" };
+    const record = recordingSink();
+    const guard = createGuard({
+      ...sampleFeature,
+      route: { providers: providersOf("openai", "custom"), candidates: seed },
+      flags: envFlags({ variables }),
+      clock: new FakeClock(),
+      sinks: [record.sink],
+    });
+    await guard.run(job, request);
+    await guard.run(job, request);
+    guard.flush();
+    expect(record.of("alert").map(({ code, variable }) => [code, variable])).toEqual([
+      ["FLAG_MALFORMED", "FF_PROVIDER_FAILOVER_ENABLED"],
+    ]);
+    expect(guard.describe().flagProblems).toMatchObject([
+      { variable: "FF_PROVIDER_FAILOVER_ENABLED", readAs: "false" },
+    ]);
+  });
+
   it("a 429 is waited for where the other candidate can't be called either", async () => {
     const clock = new FakeClock();
     const first = fakeProvider<SampleJob>({ name: "openai" });

@@ -100,7 +100,7 @@ export function createRoute<In>(options: {
   };
 
   /** The rows of the last good route, with what was disabled since. */
-  let good = source.read();
+  let good = firstRows(source);
   let compiled = compile(good);
 
   const compileNarrowed = (from: Compiled<In>["from"]): Compiled<In> => {
@@ -179,6 +179,15 @@ export function createRoute<In>(options: {
       };
     },
   };
+}
+
+/** What a driver throws may hold a password, and is not said. */
+function firstRows(source: RouteSource): readonly ProviderConfig[] {
+  try {
+    return source.read();
+  } catch {
+    throw new ConfigError({ option: where, got: "a source that throws", expected: "rows" });
+  }
 }
 
 /** The rows with those disabled that the newer ones plainly disable, whatever else is wrong with them. */

@@ -36,6 +36,8 @@ export interface RunParts<In, Ok> extends AttemptParts<Ok>, Bars {
   readonly tools: Tools | undefined;
   /** Whether the route still has the candidate: to disable one is to narrow, which counts at once. */
   readonly isEnabled: (candidate: Candidate<In>) => boolean;
+  /** Whether another candidate may stand in now. */
+  readonly failover: () => boolean;
   readonly random: () => number;
   readonly newId: NewId;
 }
@@ -118,10 +120,11 @@ export async function runAttempts<In, Ok>(
   };
 
   const canStandIn = (other: Candidate<In>): boolean =>
-    parts.isEnabled(other) && parts.holdTaker.isCallable(other);
+    parts.failover() && parts.isEnabled(other) && parts.holdTaker.isCallable(other);
 
   const toNextCandidate = (): void => {
-    place += 1;
+    // Switched off meanwhile, nobody else is asked.
+    place = parts.failover() ? place + 1 : plan.candidates.length;
     retriesUsed = 0;
   };
 
@@ -183,6 +186,7 @@ export async function runAttempts<In, Ok>(
         tools: parts.tools?.specs ?? [],
         steps: [...steps],
         promptTemplateVersion: candidate.config.promptTemplateVersion,
+        model: candidate.config.model,
       };
       let held: HoldsReply = { skip: "disabled" };
       if (parts.isEnabled(candidate)) {

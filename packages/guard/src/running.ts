@@ -1,4 +1,4 @@
-import type { Clock } from "@sluice/contract";
+import type { Clock, Usage } from "@sluice/contract";
 import type { AttemptEnd, Seen, StopCause } from "./attempt-end.ts";
 import type { Work } from "./work.ts";
 
@@ -30,6 +30,7 @@ export class Running<In> {
   #cause: StopCause | undefined;
   #streams = false;
   #bytes = 0;
+  #usage: Usage | undefined;
   #firstContentMs: number | undefined;
   /** When the last sign of life came. */
   #movedMs: number;
@@ -57,6 +58,7 @@ export class Running<In> {
     return {
       bytes: this.#streams ? this.#bytes : undefined,
       firstContentMs: this.#firstContentMs,
+      usage: this.#usage,
     };
   }
 
@@ -69,6 +71,15 @@ export class Running<In> {
     this.#bytes += bytes;
     this.#movedMs = this.#clock.monotonicMs();
     this.#firstContentMs ??= this.#movedMs - this.startedMs;
+  }
+
+  /** Some hosts tell a running count, and some end it with zeros: the most counts. */
+  told({ inputTokens, outputTokens }: Usage): void {
+    this.progress();
+    this.#usage = {
+      inputTokens: Math.max(inputTokens, this.#usage?.inputTokens ?? 0),
+      outputTokens: Math.max(outputTokens, this.#usage?.outputTokens ?? 0),
+    };
   }
 
   progress(): void {

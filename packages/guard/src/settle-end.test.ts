@@ -57,11 +57,49 @@ describe("what a stream is charged", () => {
     expect(await spent()).toBe(tokens);
   });
 
-  it("where it is cut after its usage is that usage", async () => {
+  it.each([
+    ["zeros", { inputTokens: 0, outputTokens: 0 }, 110],
+    ["less than was reserved", usage, 110],
+    ["more than was reserved", { inputTokens: 5000, outputTokens: 130 }, 5130],
+  ])("where it is cut takes a running usage for a lower bound: %s", async (_, told, tokens) => {
     const { call, spent } = await streaming(40);
-    call.emit({ type: "usage", usage });
+    call.emit({ type: "usage", usage: told });
     call.cut();
+    expect(await spent()).toBe(tokens);
+  });
+
+  it("where it ends is the most that was told, whatever zeros come after it", async () => {
+    const { call, spent } = await streaming(40);
+    call.emit(
+      { type: "usage", usage },
+      { type: "usage", usage: { inputTokens: 0, outputTokens: 0 } },
+    );
+    call.emit({ type: "finish" });
     expect(await spent()).toBe(20);
+  });
+
+  it("where it is left is at least what was told, and the record says it", async () => {
+    const { call, clock, stream, spent } = await streaming(4);
+    call.emit({ type: "usage", usage: { inputTokens: 5000, outputTokens: 70 } });
+    await clock.advanceAsync(0);
+    stream.cancel();
+    expect(await spent()).toBe(5070);
+    expect((await stream.outcome).record.usage).toEqual({ inputTokens: 5000, outputTokens: 70 });
+  });
+
+  it.each([
+    [400, 0],
+    [401, 0],
+    [429, 0],
+    [307, 0],
+    [408, 110],
+    [503, 110],
+  ])("where the host answers %i instead is %i tokens", async (httpStatus, tokens) => {
+    const { call, guard, spent } = await streaming(0);
+    const failure = { ...errorReply("PROVIDER_BAD_REQUEST"), httpStatus };
+    call.emit({ type: "failed", failure });
+    expect(await spent()).toBe(tokens);
+    expect(guard.budget.use("run").calls).toBe(1);
   });
 
   it.each([

@@ -37,6 +37,9 @@ export interface StreamQueue<Ok, Failed, Stub> {
   fail(error: unknown): void;
 }
 
+/** What a waiting event takes in memory besides its text; one letter at a time, it is far more than that. */
+const entryBytes = 128;
+
 interface Entry<Event> {
   readonly event: Event;
   readonly bytes: number;
@@ -149,8 +152,8 @@ class BoundedQueue<Ok, Failed, Stub> implements StreamQueue<Ok, Failed, Stub> {
       reader.resolve({ done: false, value: event });
       return;
     }
-    this.#entries.push({ event, bytes });
-    this.#bytes += bytes;
+    this.#entries.push({ event, bytes: bytes + entryBytes });
+    this.#bytes += bytes + entryBytes;
   }
 
   #take(): Entry<StreamEvent<Ok, Failed, Stub>> | undefined {

@@ -329,7 +329,8 @@ describe("a stream that is stopped", () => {
 
 describe("a slow reader", () => {
   it("I12 slows the upstream: no more is taken than the buffer holds", async () => {
-    const { guard, provider, clock } = textGuard({ bufferBytes: 20 });
+    // Two events of 8 bytes, and what each takes besides.
+    const { guard, provider, clock } = textGuard({ bufferBytes: 2 * (8 + 128) });
     const stream = guard.stream(question, request);
     await clock.advanceAsync(0);
     provider

@@ -48,7 +48,7 @@ export {
   type RetryRules,
 } from "./next-attempt.ts";
 export { parseDurationMs } from "./parse-duration.ts";
-export { earn, emptyRetryBudget, trySpend, type RetryBudget } from "./retry-budget.ts";
+export { noteCall, emptyRetryBudget, trySpend, type RetryBudget } from "./retry-budget.ts";
 export { flagAgeMs, shutBy, type LocalKills, type Shut } from "./shut.ts";
 export { isEligibleSubject } from "./subject.ts";
 export { tokenUpperBound } from "./token-bound.ts";

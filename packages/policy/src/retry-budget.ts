@@ -1,30 +1,38 @@
-/** How many calls count as recent: a quiet good time saves up no more retries than these allow. */
+/** How many first calls are recent. */
 const recentCalls = 100;
-/** Whole parts of a retry, so that no sum rounds. */
-const wholeRetry = 1_000_000;
 
-/** What is left of the right to retry, in millionths of a retry. */
+/** The latest first calls, each with the retries that were made before the next one. */
 export interface RetryBudget {
-  readonly millionths: number;
+  readonly retriesOfCalls: readonly number[];
+  readonly retries: number;
 }
 
-export const emptyRetryBudget: RetryBudget = Object.freeze({ millionths: 0 });
+export const emptyRetryBudget: RetryBudget = Object.freeze({ retriesOfCalls: [], retries: 0 });
+
+/** The budget after a first call; what happened more than 100 first calls ago is forgotten. */
+export function noteCall({ retriesOfCalls, retries }: RetryBudget): RetryBudget {
+  const isFull = retriesOfCalls.length >= recentCalls;
+  const kept = isFull ? retriesOfCalls.slice(1) : retriesOfCalls;
+  return {
+    retriesOfCalls: [...kept, 0],
+    retries: retries - (isFull ? (retriesOfCalls[0] ?? 0) : 0),
+  };
+}
 
 /**
- * The budget after a first call: `ratio` of a retry more (0 to 1, in whole millionths, rounded down), up
- * to what 100 calls earn. However calls and retries interleave, retries never exceed `ratio` × calls.
- * A token bucket filled by calls instead of time, as the retry quota of
- * https://sre.google/sre-book/handling-overload/ and https://finagle.github.io/blog/2016/02/08/retry-budgets/
+ * The budget after a retry; undefined where it would make retries more than `ratio` (0 to 1) of the last
+ * 100 first calls. It is counted in calls and not in time, so a quiet hour saves nothing up.
+ * After the retry quota of https://sre.google/sre-book/handling-overload/
  */
-export function earn(state: RetryBudget, ratio: number): RetryBudget {
-  // 0.000251 × 1,000,000 comes out a hair below 251.
-  const earned = Math.floor(ratio * wholeRetry + 1e-6);
-  const millionths = Math.min(state.millionths + earned, earned * recentCalls);
-  return millionths === state.millionths ? state : { millionths };
-}
-
-/** The budget after a retry; undefined when there is none left for it. */
-export function trySpend(state: RetryBudget): RetryBudget | undefined {
-  if (state.millionths < wholeRetry) return undefined;
-  return { millionths: state.millionths - wholeRetry };
+export function trySpend(
+  { retriesOfCalls, retries }: RetryBudget,
+  ratio: number,
+): RetryBudget | undefined {
+  // A product such as 0.07 × 100 may come out a hair below or above the whole number it is.
+  if (retries + 1 > ratio * retriesOfCalls.length + 1e-9) return undefined;
+  const latest = retriesOfCalls.length - 1;
+  return {
+    retriesOfCalls: retriesOfCalls.with(latest, (retriesOfCalls[latest] ?? 0) + 1),
+    retries: retries + 1,
+  };
 }

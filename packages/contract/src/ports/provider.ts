@@ -14,12 +14,12 @@ export interface ProviderAsk<In> {
   readonly steps: readonly ToolStep[];
   /** Which version of the prompt the route asks for. */
   readonly promptTemplateVersion?: string | undefined;
+  /** The route's model; undefined is the provider's own. */
+  readonly model?: string | undefined;
 }
 
 /** One call, as the guard asks for it. */
 export interface ProviderCall<In> extends ProviderAsk<In> {
-  /** The route's model; undefined is the provider's own. */
-  readonly model?: string | undefined;
   /** The most output tokens this call may use; undefined without a configured cap. */
   readonly maxOutputTokens: number | undefined;
   /** What the budget set aside for this call; undefined without a budget. */

@@ -22,7 +22,7 @@ it.each<[StopCause, FailureCode]>([
 ])("a span of an attempt that was stopped (%o) bears the failure code %s", (cause, code) => {
   exporter.reset();
   const tracing = createTracing("sample_ai", openTelemetry);
-  const seen = { bytes: undefined, firstContentMs: undefined };
+  const seen = { bytes: undefined, firstContentMs: undefined, usage: undefined };
   tracing.startAttempt(fakeProvider(), undefined, undefined).end({ kind: "stopped", cause, seen });
   expect(exporter.getFinishedSpans()).toMatchObject([
     { attributes: { "error.type": code }, status: { message: code } },
