@@ -98,6 +98,22 @@ describe("a configuration error", () => {
     expect(describeValue(12_345, option)).toBe("a number (not shown)");
   });
 
+  it.each(["provider.baseUrl", "OPENAI_BASE_URL", "provider.auth"])(
+    "S8 does not show what came under the name %s, which may hold a secret",
+    (option) => {
+      for (const text of [`ftp://u:${secret}@h`, `h.example/v1?key=${secret}`, secret]) {
+        expect(describeValue(text, option)).toBe("a string (not shown)");
+      }
+    },
+  );
+
+  it.each([`https://u:${secret}@h/v1`, `htp://h/v1?key=${secret}`])(
+    "S8 does not show the URL %s under any name",
+    (url) => {
+      expect(describeValue(url, "proxy")).toBe("a URL (not shown)");
+    },
+  );
+
   it("does not show a secret of the wrong shape", () => {
     const error = refusalOf({ ...good, apiKey: 12_345_678 });
     expect(error.message).toBe(

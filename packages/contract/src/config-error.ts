@@ -89,8 +89,12 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** The end of any part of an option's path: `provider.apiKey`, `headers.authorization.0`. */
-const secretName = /(?:key|secret|password|authorization|credential|(?<!per)token)(?:\.|$)/i;
+/**
+ * The end of any part of an option's path: `provider.apiKey`, `headers.authorization.0`. A URL often holds
+ * a key, in its query or before its host, also where it is too wrong to be parsed.
+ */
+const secretName =
+  /(?:key|secret|password|auth|authorization|credential|url|(?<!per)token)(?:\.|$)/i;
 
 /** A configured value in few words, safe for one line of a log; a secret is named, never shown. */
 export function describeValue(value: unknown, option = ""): string {
@@ -99,6 +103,8 @@ export function describeValue(value: unknown, option = ""): string {
   if (typeof value !== "object" && secretName.test(option)) return `a ${typeof value} (not shown)`;
   switch (typeof value) {
     case "string":
+      // With credentials or a query, whatever the option's name.
+      if (value.includes("://") && /[@?]/.test(value)) return "a URL (not shown)";
       return oneLine(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
     case "number":
     case "boolean":

@@ -54,8 +54,10 @@ describe("the failure of an upstream's HTTP status", () => {
     [403, FailureCode.PROVIDER_AUTH],
     [404, FailureCode.PROVIDER_BAD_REQUEST],
     [408, FailureCode.PROVIDER_TIMEOUT],
+    [409, FailureCode.PROVIDER_UNAVAILABLE],
     [413, FailureCode.PROVIDER_BAD_REQUEST],
     [422, FailureCode.PROVIDER_BAD_REQUEST],
+    [425, FailureCode.PROVIDER_UNAVAILABLE],
     [429, FailureCode.PROVIDER_RATE_LIMITED],
     [500, FailureCode.PROVIDER_UNAVAILABLE],
     [502, FailureCode.PROVIDER_UNAVAILABLE],
@@ -66,10 +68,12 @@ describe("the failure of an upstream's HTTP status", () => {
     expect(failureOfStatus(status)).toBe(code);
   });
 
-  it("exists for every status, and a client error never speaks against the provider's health", () => {
+  it("exists for every status, and a client error that stays one never speaks against the provider's health", () => {
     expect(healthsOf(100, 407)).toEqual(new Set(["neutral"]));
-    expect(healthsOf(408, 408)).toEqual(new Set(["failure"]));
-    expect(healthsOf(409, 499)).toEqual(new Set(["neutral"]));
+    expect(healthsOf(408, 409)).toEqual(new Set(["failure"]));
+    expect(healthsOf(410, 424)).toEqual(new Set(["neutral"]));
+    expect(healthsOf(425, 425)).toEqual(new Set(["failure"]));
+    expect(healthsOf(426, 499)).toEqual(new Set(["neutral"]));
     expect(healthsOf(500, 599)).toEqual(new Set(["failure"]));
   });
 });

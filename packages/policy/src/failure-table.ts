@@ -61,6 +61,7 @@ export function failureOfStatus(status: number): FailureCode {
   if (status === 402) return FailureCode.PROVIDER_QUOTA;
   if (status === 408 || status === 504) return FailureCode.PROVIDER_TIMEOUT;
   if (status === 429) return FailureCode.PROVIDER_RATE_LIMITED;
-  if (status >= 500) return FailureCode.PROVIDER_UNAVAILABLE;
+  // A conflict and a request that came too early pass, as OpenAI's own clients have it.
+  if (status === 409 || status === 425 || status >= 500) return FailureCode.PROVIDER_UNAVAILABLE;
   return FailureCode.PROVIDER_BAD_REQUEST;
 }

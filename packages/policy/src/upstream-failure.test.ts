@@ -191,6 +191,52 @@ const cases: readonly Case[] = [
   ],
   ["a timeout inside a 200", { status: 200, type: "timeout" }, "PROVIDER_TIMEOUT"],
   ["anything else inside a 200", { status: 200, code: "boom" }, "PROVIDER_UNAVAILABLE"],
+  [
+    "Anthropic's spent balance",
+    {
+      status: 400,
+      type: "invalid_request_error",
+      message: "Your credit balance is too low to access the Anthropic API.",
+    },
+    "PROVIDER_QUOTA",
+  ],
+  [
+    "LiteLLM's spent budget",
+    { status: 400, code: "400", type: "budget_exceeded", message: "Budget has been exceeded!" },
+    "PROVIDER_QUOTA",
+  ],
+  [
+    "a throttled call of Bedrock",
+    { status: 400, type: "ThrottlingException" },
+    "PROVIDER_RATE_LIMITED",
+  ],
+  [
+    "a value that only sounds like a filter",
+    { status: 400, type: "invalid_request_error", message: "Invalid value: 'flagged'." },
+    "PROVIDER_BAD_REQUEST",
+  ],
+  [
+    "a parameter that only sounds like a filter",
+    { status: 400, message: "Unsupported parameter: moderation" },
+    "PROVIDER_BAD_REQUEST",
+  ],
+  [
+    "a parameter that only sounds like trouble",
+    { status: 400, message: "Unknown parameter: 'overloaded'" },
+    "PROVIDER_BAD_REQUEST",
+  ],
+  [
+    "a code that stands before the words of its message",
+    { status: 400, code: "context_length_exceeded", message: "Your input was flagged" },
+    "PROVIDER_BAD_REQUEST",
+  ],
+  [
+    "a host that requires moderation",
+    { status: 403, message: "x requires moderation on Anthropic. Your input was flagged" },
+    "CONTENT_FILTERED",
+  ],
+  ["a redirect that nobody follows", { status: 308 }, "PROVIDER_BAD_REQUEST"],
+  ["a conflict that passes", { status: 409 }, "PROVIDER_UNAVAILABLE"],
   ["a number that is no status", { status: 200, code: 7 }, "PROVIDER_UNAVAILABLE"],
 ];
 

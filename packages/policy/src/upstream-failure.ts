@@ -4,7 +4,7 @@ import { parseDurationMs } from "./parse-duration.ts";
 
 /** What an upstream said went wrong: an HTTP answer, or an error inside a 200. */
 export interface UpstreamError {
-  /** The HTTP status; 200 for an error inside an answer that began well. */
+  /** The HTTP status of what is no success; 200 for an error inside an answer that began well. */
   readonly status: number;
   /** `code` of the error body: a word, or a number where a host hands another host's status on. */
   readonly code?: unknown;
@@ -41,7 +41,7 @@ const vague = [200, 400];
  */
 const table: readonly UpstreamRow[] = [
   {
-    // Nothing that waiting mends; OpenAI sends it as 429. Moonshot and DeepSeek have words of their own.
+    // Nothing that waiting mends; OpenAI sends it as 429. Moonshot, DeepSeek and LiteLLM have words of their own.
     codes: [
       "insufficient_quota",
       "billing_hard_limit_reached",
@@ -49,6 +49,7 @@ const table: readonly UpstreamRow[] = [
       "insufficient_balance",
       "insufficient_credits",
       "exceeded_current_quota_error",
+      "budget_exceeded",
     ],
     failure: FailureCode.PROVIDER_QUOTA,
   },
@@ -62,13 +63,6 @@ const table: readonly UpstreamRow[] = [
     failure: FailureCode.CONTENT_FILTERED,
   },
   {
-    // OpenRouter's moderation and xAI's guidelines are a 403 that no other key would change.
-    statuses: [...vague, 403],
-    message:
-      /\bflagged\b|\bmoderation\b|content (?:management |safety )?polic|usage (?:guideline|polic)/i,
-    failure: FailureCode.CONTENT_FILTERED,
-  },
-  {
     codes: [
       "invalid_api_key",
       "incorrect_api_key",
@@ -77,12 +71,6 @@ const table: readonly UpstreamRow[] = [
       "account_deactivated",
       "unauthenticated",
     ],
-    failure: FailureCode.PROVIDER_AUTH,
-  },
-  {
-    // xAI and Gemini answer a wrong key with 400; xAI's text may be URL-encoded.
-    statuses: vague,
-    message: /(?:incorrect|invalid)(?: |%20)api(?: |%20)key|api key not valid/i,
     failure: FailureCode.PROVIDER_AUTH,
   },
   {
@@ -125,6 +113,9 @@ const table: readonly UpstreamRow[] = [
       "token_rate_limit_exceeded",
       "too_many_requests",
       "resource_exhausted",
+      // Bedrock, and LiteLLM in front of it.
+      "throttlingexception",
+      "throttling_error",
     ],
     failure: FailureCode.PROVIDER_RATE_LIMITED,
   },
@@ -152,11 +143,6 @@ const table: readonly UpstreamRow[] = [
     failure: FailureCode.PROVIDER_UNAVAILABLE,
   },
   {
-    statuses: vague,
-    message: /\boverloaded\b|temporarily unavailable|failed to get response from provider/i,
-    failure: FailureCode.PROVIDER_UNAVAILABLE,
-  },
-  {
     statuses: [200],
     codes: ["timeout", "request_timeout", "deadline_exceeded"],
     failure: FailureCode.PROVIDER_TIMEOUT,
@@ -166,7 +152,34 @@ const table: readonly UpstreamRow[] = [
     codes: ["permission_denied", "permission_error"],
     failure: FailureCode.PROVIDER_AUTH,
   },
+  // Messages from here on, in whole phrases: one that quotes a request may hold any single word.
   {
+    // Anthropic's spent balance is an invalid request to it.
+    statuses: [...vague, 403],
+    message: /credit balance is too low/i,
+    failure: FailureCode.PROVIDER_QUOTA,
+  },
+  {
+    // OpenRouter's moderation and xAI's guidelines are a 403 that no other key would change.
+    statuses: [...vague, 403],
+    message:
+      /\b(?:is|was|were|been) flagged\b|\bflagged (?:by|as|for)\b|\brequires moderation\b|content (?:management |safety )?polic|\busage (?:guideline|polic)/i,
+    failure: FailureCode.CONTENT_FILTERED,
+  },
+  {
+    // xAI and Gemini answer a wrong key with 400; xAI's text may be URL-encoded.
+    statuses: vague,
+    message: /(?:incorrect|invalid)(?: |%20)api(?: |%20)key|api key not valid/i,
+    failure: FailureCode.PROVIDER_AUTH,
+  },
+  {
+    statuses: vague,
+    message:
+      /\b(?:is|are|currently|temporarily) overloaded\b|^overloaded\b|temporarily unavailable|failed to get response from provider/i,
+    failure: FailureCode.PROVIDER_UNAVAILABLE,
+  },
+  {
+    // Words for requests of any kind, so that the message tells more.
     statuses: [200],
     codes: [
       "invalid_request_error",
@@ -218,16 +231,16 @@ function wordOf(told: unknown): string {
 
 /** Inside a 200 a host hands the real status on as the code: OpenRouter, vLLM, Gemini. */
 function statusOf({ status, code }: UpstreamError): number {
-  if (status >= 400) return status;
+  if (status >= 300) return status;
   const told = typeof code === "string" && /^[45]\d\d$/.test(code) ? Number(code) : code;
   return Number.isInteger(told) && (told as number) >= 400 && (told as number) < 600
     ? (told as number)
     : 200;
 }
 
-/** An error that names no status is the host's own. */
+/** An error that names no status is the host's own; a redirect, which nobody follows, is a wrong URL. */
 function failureOfUpstreamStatus(status: number): FailureCode {
-  return status < 400 ? FailureCode.PROVIDER_UNAVAILABLE : failureOfStatus(status);
+  return status < 300 ? FailureCode.PROVIDER_UNAVAILABLE : failureOfStatus(status);
 }
 
 function isBeyond({ asked, limit }: { asked: RegExp; limit: RegExp }, message: string): boolean {

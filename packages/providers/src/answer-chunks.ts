@@ -4,6 +4,7 @@ import {
   type ProviderFailure,
   type ToolCall,
 } from "@sluice/contract";
+import { answerStream, type AnswerStream } from "./answer-stream.ts";
 import { isFailureCode } from "./failure-of-throw.ts";
 import { objectOf } from "./narrow-json.ts";
 import { parseUsage } from "./parse-usage.ts";
@@ -27,58 +28,77 @@ export function chunksOf(value: unknown): Chunks | undefined {
 
 /** Reads an answer's parts, one by one. */
 export interface ChunkReader {
-  /** The event of a part; undefined for one that holds nothing. @throws ProviderError for what is no part */
-  event(chunk: unknown): ProviderEvent | undefined;
+  /** The events of a part, valid until the next one. @throws ProviderError for what is no part */
+  events(chunk: unknown): readonly ProviderEvent[];
   /** What comes after the last part. */
   end(): readonly ProviderEvent[];
 }
 
 /**
- * Strings and UTF-8 bytes are text, and their end is the answer's. Where events of a provider stand among
- * them they have to tell their end themselves: one that ends without was cut.
+ * Strings and UTF-8 bytes are text, and their end is the answer's. The frames of OpenAI's two APIs, as its
+ * client gives them, are read as from the wire; `key` is the call's. Where these or events of a provider
+ * stand among the parts they have to tell their end themselves: one that ends without was cut.
  */
-export function chunkReader(): ChunkReader {
+export function chunkReader(key: string): ChunkReader {
   const decoder = new TextDecoder();
+  const queue: ProviderEvent[] = [];
   let tellsItsEnd = false;
+  let frames: AnswerStream | undefined;
+  function take(chunk: unknown): void {
+    if (typeof chunk === "string") {
+      if (chunk !== "") queue.push({ type: "text-delta", text: chunk });
+      return;
+    }
+    if (chunk instanceof Uint8Array) {
+      const text = decoder.decode(chunk, { stream: true });
+      // Part of a letter is a sign of life.
+      queue.push(text === "" ? { type: "progress" } : { type: "text-delta", text });
+      return;
+    }
+    if (isFrame(chunk)) frames ??= answerStream(queue, key);
+    if (frames !== undefined) {
+      frames.pushValue(chunk);
+      return;
+    }
+    queue.push(parseEvent(chunk));
+    tellsItsEnd = true;
+  }
   return {
-    event(chunk) {
-      if (typeof chunk === "string") {
-        return chunk === "" ? undefined : { type: "text-delta", text: chunk };
-      }
-      if (chunk instanceof Uint8Array) {
-        const text = decoder.decode(chunk, { stream: true });
-        // Part of a letter is a sign of life.
-        return text === "" ? { type: "progress" } : { type: "text-delta", text };
-      }
-      const event = parseEvent(chunk);
-      tellsItsEnd = true;
-      return event;
+    events(chunk) {
+      queue.length = 0;
+      take(chunk);
+      return queue;
     },
     end() {
+      queue.length = 0;
       const rest = decoder.decode();
-      return [
-        ...(rest === "" ? [] : [{ type: "text-delta", text: rest } as const]),
-        tellsItsEnd
-          ? {
-              type: "failed",
-              failure: { ok: false, code: FailureCode.STREAM_CUT, dispatched: true },
-            }
-          : { type: "finish" },
-      ];
+      if (rest !== "") queue.push({ type: "text-delta", text: rest });
+      if (frames !== undefined) frames.end("ended");
+      else if (tellsItsEnd) {
+        const failure = { ok: false, code: FailureCode.STREAM_CUT, dispatched: true } as const;
+        queue.push({ type: "failed", failure });
+      } else queue.push({ type: "finish" });
+      return queue;
     },
   };
+}
+
+function isFrame(chunk: unknown): boolean {
+  const { choices, type } = objectOf(chunk);
+  return Array.isArray(choices) || (typeof type === "string" && type.startsWith("response."));
 }
 
 /** The events of an answer in parts, pulled one at a time. Throws what the parts throw. */
 export async function* toProviderEvents(
   chunks: Chunks,
+  key: string,
 ): AsyncGenerator<ProviderEvent, void, undefined> {
-  const reader = chunkReader();
+  const reader = chunkReader(key);
   for await (const chunk of chunks) {
-    const event = reader.event(chunk);
-    if (event === undefined) continue;
-    yield event;
-    if (event.type === "finish" || event.type === "failed") return;
+    for (const event of reader.events(chunk)) {
+      yield event;
+      if (event.type === "finish" || event.type === "failed") return;
+    }
   }
   yield* reader.end();
 }

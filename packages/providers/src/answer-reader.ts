@@ -5,8 +5,10 @@ import { fromJsonAnswer, kindOfBody } from "./from-answer.ts";
 import { maxAnswerBytes } from "./read-body.ts";
 import { toEvents } from "./to-reply.ts";
 
-/** Far above any event of a chat model. */
-const maxEventChars = 1024 * 1024;
+/** Far above any event of a chat model, also where its whole answer is one. */
+const maxEventChars = 8 * 1024 * 1024;
+/** Some hosts send white space for as long as they have no answer. */
+const maxBlankChars = 64 * 1024;
 
 /** An answer's bytes as the events that they hold. */
 export interface AnswerReader {
@@ -17,35 +19,61 @@ export interface AnswerReader {
 
 /**
  * Reads a body as it comes, in whatever slices: server-sent events, or the one JSON that some hosts answer
- * instead. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * instead. `key` is the call's, for ids that the host leaves out.
+ * Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
-export function answerReader(queue: ProviderEvent[]): AnswerReader {
-  const answer = answerStream(queue);
+export function answerReader(queue: ProviderEvent[], key: string): AnswerReader {
+  const answer = answerStream(queue, key);
   const decoder = new TextDecoder();
   let bytes = 0;
-  /** What came before its kind is known, and the whole of a JSON. */
-  let text = "";
+  let blankChars = 0;
+  /** The whole of a JSON, or the line of events that has not ended yet. */
+  let parts: string[] = [];
+  let partChars = 0;
   let kind: ReturnType<typeof kindOfBody>;
   let push = answer.push;
+  const unreadable = (): void => answer.fail(FailureCode.PROVIDER_UNAVAILABLE);
   const parser = createParser({
     maxBufferSize: maxEventChars,
     onEvent: ({ data, event }) => push(data, event),
     onComment: answer.alive,
-    onError: ({ type }) => {
-      // Lines that are no field are to be passed over.
-      if (type === "max-buffer-size-exceeded") answer.fail(FailureCode.PROVIDER_UNAVAILABLE);
+    onError: ({ type, line }) => {
+      // Lines that are no field are to be passed over, but for one that a torn or unframed event left.
+      if (type !== "unknown-field" && type !== "invalid-retry") unreadable();
+      else if (/\{|data:/.test(line ?? "")) unreadable();
     },
   });
 
-  function take(piece: string): void {
-    if (kind === "events") {
-      parser.feed(piece);
-      return;
+  function keep(piece: string): void {
+    if (piece === "") return;
+    parts.push(piece);
+    partChars += piece.length;
+  }
+
+  /** Hands on whole lines: the parser passes over the rest of a line whose beginning it doesn't know. */
+  function takeLines(piece: string): void {
+    const end = Math.max(piece.lastIndexOf("\n"), piece.lastIndexOf("\r")) + 1;
+    if (end > 0) {
+      const lines = parts.join("") + piece.slice(0, end);
+      parts = [];
+      partChars = 0;
+      parser.feed(lines);
     }
-    text += piece;
-    kind ??= kindOfBody(text);
-    if (kind === "page") answer.fail(FailureCode.PROVIDER_UNAVAILABLE);
-    if (kind === "events") parser.feed(text);
+    keep(piece.slice(end));
+    if (partChars > maxEventChars) unreadable();
+  }
+
+  function take(piece: string): void {
+    let rest = piece;
+    if (kind === undefined) {
+      rest = piece.trimStart();
+      blankChars += piece.length - rest.length;
+      if (blankChars > maxBlankChars) unreadable();
+      kind = kindOfBody(rest);
+    }
+    if (kind === "page") unreadable();
+    else if (kind === "events") takeLines(rest);
+    else keep(rest);
   }
 
   return {
@@ -55,18 +83,19 @@ export function answerReader(queue: ProviderEvent[]): AnswerReader {
     feed(slice) {
       if (answer.ended) return;
       bytes += slice.byteLength;
-      if (bytes > maxAnswerBytes) answer.fail(FailureCode.PROVIDER_UNAVAILABLE);
+      if (bytes > maxAnswerBytes) unreadable();
       else take(decoder.decode(slice, { stream: true }));
     },
     end(how) {
       if (answer.ended) return;
       if (kind === "json" && how === "ended") {
-        for (const event of toEvents(fromJsonAnswer(text))) answer.emit(event);
+        keep(decoder.decode());
+        for (const event of toEvents(fromJsonAnswer(parts.join("")))) answer.emit(event);
         return;
       }
       if (kind === "events" && how === "ended") {
         push = answer.pushLast;
-        parser.feed(`${decoder.decode()}\n\n`);
+        takeLines(`${decoder.decode()}\n\n`);
       }
       answer.end(how);
     },

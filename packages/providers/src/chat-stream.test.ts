@@ -1,6 +1,7 @@
 import type { ProviderEvent } from "@sluice/contract";
 import { describe, expect, it } from "vitest";
 import { answerStream } from "./answer-stream.ts";
+import { fromChatCompletion } from "./from-chat-completion.ts";
 import { toReply } from "./to-reply.ts";
 
 /** Stands in every upstream text that is no content; no event may hold it. */
@@ -10,7 +11,7 @@ type Frame = object | string;
 
 function eventsOf(frames: readonly Frame[], how: "ended" | "cut" = "ended"): ProviderEvent[] {
   const queue: ProviderEvent[] = [];
-  const answer = answerStream(queue);
+  const answer = answerStream(queue, "key-1");
   for (const frame of frames) {
     answer.push(typeof frame === "string" ? frame : JSON.stringify(frame), undefined);
   }
@@ -60,6 +61,7 @@ describe("a stream of chunks", () => {
     ["after content and usage", [text("a"), usage]],
     ["after its first sign of life", [choice({ role: "assistant" })]],
     ["with a finish reason that is empty", [text("a"), finish("")]],
+    ["with the word null for one", [finish("null", { content: "a" }), finish("None")]],
   ])("that ends %s without a finish reason was cut", (_, frames) => {
     expect(toReply(eventsOf(frames))).toMatchObject({ ok: false, code: "STREAM_CUT" });
     expect(toReply(eventsOf(frames, "cut"))).toMatchObject({ ok: false, code: "STREAM_CUT" });
@@ -100,7 +102,6 @@ describe("a stream of chunks", () => {
   it.each([
     ["stop", "ok"],
     ["eos", "ok"],
-    ["tool_calls", "ok"],
     ["length", "OUTPUT_TRUNCATED"],
     ["model_length", "OUTPUT_TRUNCATED"],
     ["content_filter", "CONTENT_FILTERED"],
@@ -158,6 +159,50 @@ describe("a stream of chunks", () => {
     expect(replyTo({ choices: [bare] })).toMatchObject({ output: { text: "c" } });
   });
 
+  it.each<[what: string, delta: object, code: string]>([
+    ["null", { content: null }, "OUTPUT_NOT_JSON"],
+    ["no content", { role: "assistant" }, "OUTPUT_NOT_JSON"],
+    ["empty content", { content: "" }, "ok"],
+  ])("S19 of %s alone is what the whole answer would be", (_, message, code) => {
+    expect(codeOf(choice(message), finish("stop"), done)).toBe(code);
+    const whole = fromChatCompletion({ choices: [{ index: 0, message, finish_reason: "stop" }] });
+    expect(whole.ok ? "ok" : whole.code).toBe(code);
+  });
+
+  it("S19 has a part that is no array as its content", () => {
+    expect(replyTo(text({ type: "text", text: "a" }), finish("stop"))).toMatchObject({
+      output: { text: "a" },
+    });
+  });
+
+  it("S12 whose chunks have a type too is read", () => {
+    const typed = { type: "chat.completion.chunk", ...finish("stop", { content: "a" }) };
+    expect(replyTo(typed, done)).toMatchObject({ ok: true, output: { text: "a" } });
+  });
+
+  it("S12 whose index is a string is read", () => {
+    const frame = choice({ content: "a" }, { index: "0", finish_reason: "stop" });
+    expect(replyTo(frame, done)).toMatchObject({ ok: true, output: { text: "a" } });
+  });
+
+  it("S12 whose only choice has the index 1 is that choice", () => {
+    const frames = [
+      choice({ content: "a" }, { index: 1 }),
+      choice({ content: "b" }, { index: 1, finish_reason: "stop" }),
+    ];
+    expect(replyTo(...frames, done)).toMatchObject({ ok: true, output: { text: "ab" } });
+    expect(replyTo(choice({ content: "x" }, { index: 2 }), ...frames, done).ok).toBe(false);
+    expect(replyTo(...frames, text("c"), finish("stop"))).toMatchObject({ output: { text: "c" } });
+  });
+
+  it.each([0, null, false, "", {}, []])("S12 with %j as the error of a chunk is good", (error) => {
+    const frames = [
+      { ...text("a"), error },
+      { ...finish("stop"), error },
+    ];
+    expect(replyTo(...frames, done)).toMatchObject({ ok: true, output: { text: "a" } });
+  });
+
   it("is its first choice", () => {
     const second = { choices: [{ index: 1, delta: { content: "x" }, finish_reason: "length" }] };
     expect(replyTo(text("a"), second, finish("stop"), second, done)).toMatchObject({
@@ -191,6 +236,30 @@ describe("usage", () => {
     ];
     const types = eventsOf([...frames, finish("stop"), usage, done]).map(({ type }) => type);
     expect(types).toEqual(["text-delta", "usage", "text-delta", "progress", "progress", "finish"]);
+  });
+
+  it.each<[what: string, later: object]>([
+    ["zeros", { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+    ["a smaller count", { prompt_tokens: 3, completion_tokens: 1 }],
+  ])("S2 is not taken back by %s", (_, later) => {
+    const frames = [
+      { ...text("a"), usage: usage.usage },
+      finish("stop"),
+      { choices: [], usage: later },
+    ];
+    expect(replyTo(...frames, done)).toMatchObject({ ok: true, usage: told });
+    expect(replyTo(frames[0] ?? {}, { error: "x", usage: later })).toMatchObject({ usage: told });
+  });
+
+  it("S2 of zeros is none", () => {
+    const zeros = { prompt_tokens: 0, completion_tokens: 0 };
+    const frames = [
+      { ...text("a"), usage: zeros },
+      { ...finish("stop"), usage: zeros },
+    ];
+    const events = eventsOf([...frames, done]);
+    expect(events.filter(({ type }) => type === "usage")).toEqual([]);
+    expect(toReply(eventsOf(frames.slice(0, 1), "cut")).usage).toBeUndefined();
   });
 
   it("goes with a failure that comes after it", () => {
@@ -237,9 +306,9 @@ describe("an error inside the stream", () => {
     "that only its event's name tells ends it: %s",
     (data) => {
       const queue: ProviderEvent[] = [];
-      const answer = answerStream(queue);
+      const answer = answerStream(queue, "key-1");
       answer.push(JSON.stringify(text("a")), undefined);
-      answer.push(data === "" ? "{}" : data, "error");
+      answer.push(data, "error");
       expect(queue).toEqual([
         { type: "text-delta", text: "a" },
         expect.objectContaining({ type: "failed" }),
@@ -247,6 +316,12 @@ describe("an error inside the stream", () => {
       expect(toReply(queue)).toMatchObject({ code: "PROVIDER_UNAVAILABLE" });
     },
   );
+
+  it("S23 in arrays without end is a failure, and nothing is thrown", () => {
+    const deep = "[".repeat(50_000) + "]".repeat(50_000);
+    expect(codeOf(text("a"), deep)).toBe("PROVIDER_UNAVAILABLE");
+    expect(codeOf(text("a"), `{"error":${deep}}`)).toBe("PROVIDER_UNAVAILABLE");
+  });
 });
 
 const callsOf = (...deltas: readonly object[]) => {
@@ -312,8 +387,8 @@ describe("tool calls", () => {
 
   it("without an id have one", () => {
     expect(callsOf(part({ index: 0 }, "a", "{}"), part({ index: 1 }, "b", "{}"))).toEqual([
-      { id: "call_0", name: "a", arguments: "{}" },
-      { id: "call_1", name: "b", arguments: "{}" },
+      { id: "call_key1_0", name: "a", arguments: "{}" },
+      { id: "call_key1_1", name: "b", arguments: "{}" },
     ]);
   });
 
@@ -323,13 +398,55 @@ describe("tool calls", () => {
         { function_call: { name: "a", arguments: "" } },
         { function_call: { arguments: '{"x":1}' } },
       ),
-    ).toEqual([{ ...a, id: "call_0" }]);
+    ).toEqual([{ ...a, id: "call_key1_0" }]);
   });
 
-  it("without a name are none", () => {
-    expect(callsOf({ function_call: { name: "", arguments: "" }, tool_calls: null })).toBe(
-      undefined,
-    );
+  it.each<[what: string, id: unknown, ids: readonly string[]]>([
+    ["numbers as ids", (at: number) => at, ["1", "2"]],
+    ["no ids", () => undefined, ["call_key1_0", "call_key1_1"]],
+    ["one id", () => "same", ["same", "call_key1_1"]],
+  ])("S26 of another name with the same index and %s are another", (_, id, ids) => {
+    const idOf = id as (at: number) => unknown;
+    const parts = [
+      part({ index: 0, id: idOf(1) }, "a", '{"x"'),
+      part({ index: 0 }, undefined, ":1}"),
+      part({ index: ids[0] === "same" ? 1 : 0, id: idOf(2) }, "b", "{}"),
+    ];
+    expect(callsOf(...parts)).toEqual([
+      { ...a, id: ids[0] },
+      { ...b, id: ids[1] },
+    ]);
+  });
+
+  it("S26 whose name comes with each part are one", () => {
+    const parts = [part({ index: 0, id: "1" }, "a", '{"x"'), part({ index: 0 }, "a", ":1}")];
+    expect(callsOf(...parts)).toEqual([a]);
+    const named = [part({ index: 0, id: "1" }, "a", '{"x"'), part({ index: 0 }, "b", ":1}")];
+    expect(callsOf(...named)).toEqual([a]);
+    const older = [
+      { name: "a", arguments: '{"x"' },
+      { name: "a", arguments: ":1}" },
+    ];
+    expect(callsOf(...older.map((function_call) => ({ function_call })))).toEqual([
+      { ...a, id: "call_key1_0" },
+    ]);
+  });
+
+  it("that are empty are none", () => {
+    const nothing = { function_call: { name: "", arguments: "" }, tool_calls: null };
+    expect(replyTo(text("a"), choice(nothing), finish("stop"), done)).toMatchObject({
+      ok: true,
+      output: { text: "a" },
+    });
+  });
+
+  it.each<[what: string, deltas: readonly object[]]>([
+    ["that were promised and never came", []],
+    ["that came empty", [{ tool_calls: [] }]],
+    ["without a name", [part({ index: 0, id: "1" }, undefined, "{}")]],
+    ["of which one has no name", [part({ id: "1" }, "a"), part({ id: "2" }, undefined, "{}")]],
+  ])("S10 %s make no answer", (_, deltas) => {
+    expect(callsOf({ content: "Let me look" }, ...deltas)).toBe("PROVIDER_UNAVAILABLE");
   });
 
   it("come whole, after the last part and before the end", () => {

@@ -299,10 +299,13 @@ describe("tools and what they gave", () => {
 describe("a wrong configuration", () => {
   it.each<[wrong: object, line: string]>([
     [
-      { baseUrl: "ftp://x" },
-      'customProvider.baseUrl: got "ftp://x", expected an http or https URL',
+      { baseUrl: "ftp://u:sk-secret@x" },
+      "customProvider.baseUrl: got a string (not shown), expected an http or https URL",
     ],
-    [{ baseUrl: "x" }, 'customProvider.baseUrl: got "x", expected an http or https URL'],
+    [
+      { baseUrl: "x.example/v1?key=sk-secret" },
+      "customProvider.baseUrl: got a string (not shown), expected an http or https URL",
+    ],
     [
       { baseUrl: undefined },
       "customProvider.baseUrl: got nothing, expected a value of type string",
@@ -323,16 +326,21 @@ describe("a wrong configuration", () => {
       "customProvider.apiKey: got a string (not shown), expected an API key, or a function that gives one",
     ],
     [
-      { auth: "a b" },
-      'customProvider.auth: got "a b", expected bearer, or the name of a header for the key',
+      { auth: "Bearer sk-secret" },
+      "customProvider.auth: got a string (not shown), expected bearer, or the name of a header for the key",
     ],
+    ...[
+      "sk-secret",
+      "0f8fad5bd9cb469fa16570867728950e",
+      "Zm9vYmFyYmF6cXV4cXV1eGNvcmdl",
+      "Host",
+    ].map((auth): [object, string] => [
+      { auth },
+      "customProvider.auth: got a string (not shown), expected bearer, or the name of a header for the key",
+    ]),
     [
-      { auth: "Content-Type" },
-      'customProvider.auth: got "Content-Type", expected bearer, or the name of a header for the key',
-    ],
-    [
-      { headers: { "x y": "sk-secret" } },
-      "customProvider.headers.x y: got a header (not shown), expected the name of a header",
+      { headers: { "sk-secret x": "y" } },
+      "customProvider.headers: got a header (not shown), expected the name of a header",
     ],
     [
       { headers: { "x-y": "sk-\nsecret" } },
@@ -375,6 +383,13 @@ describe("a wrong configuration", () => {
     expect(make).toThrow(line);
     expect(make).not.toThrow(/sk-|secret$/);
   });
+
+  it.each(["api-key", "x-api-key", "Ocp-Apim-Subscription-Key", "authorization", "x_key2"])(
+    "with %s as the header of the key is none",
+    (auth) => {
+      expect(customProvider(options({ auth, apiKey: "k" })).name).toBe("host");
+    },
+  );
 
   it("with a header that carries its own key is none", async () => {
     const { sent } = await start({ headers: { Authorization: "Basic x" } });

@@ -48,6 +48,8 @@ export interface CustomProviderOptions<In> {
 
 /** Source: RFC 9110, section 5.6.2. */
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
+/** Words, as in `x-api-key`; a key put where its header's name belongs has none, or begins as keys do. */
+const nameOfKeyHeader = /^(?!(?:sk|pk|rk|gsk|xai|hf)[-_])[a-z]{1,20}\d?(?:[-_][a-z]{1,20}\d?)*$/i;
 /** Those that `fetch` writes itself, or that are the protocol's. */
 const ownHeaders = new Set([
   "accept",
@@ -72,7 +74,7 @@ const optionsSchema = z.strictObject({
     .optional(),
   auth: z
     .string()
-    .refine((name) => headerName.test(name) && !ownHeaders.has(name.toLowerCase()), {
+    .refine((name) => nameOfKeyHeader.test(name) && !ownHeaders.has(name.toLowerCase()), {
       error: "bearer, or the name of a header for the key",
     })
     .default("bearer"),
@@ -133,7 +135,9 @@ function assertHeaders(
   for (const [name, value] of headers) {
     const expected = expectedOfHeader(name.toLowerCase(), value, keyHeader);
     if (expected === undefined) continue;
-    const option = `customProvider.headers.${name}`;
+    const option = headerName.test(name)
+      ? `customProvider.headers.${name}`
+      : "customProvider.headers";
     throw new ConfigError({ option, got: "a header (not shown)", expected });
   }
 }

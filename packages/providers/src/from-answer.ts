@@ -1,14 +1,11 @@
-import { FailureCode, type ProviderEvent, type ProviderReply } from "@sluice/contract";
-import { createParser } from "eventsource-parser";
-import { answerStream } from "./answer-stream.ts";
+import { FailureCode, type ProviderReply } from "@sluice/contract";
 import { fromChatCompletion } from "./from-chat-completion.ts";
 import { fromResponse } from "./from-response.ts";
 import { objectOf } from "./narrow-json.ts";
-import { toReply } from "./to-reply.ts";
 
-/** What the first letter of a body shows, whatever its content type says. */
+/** What the first letter of a body shows, whatever its content type says; undefined before it came. */
 export function kindOfBody(text: string): "json" | "events" | "page" | undefined {
-  switch (text.trimStart()[0]) {
+  switch (text[0]) {
     case undefined:
       return undefined;
     case "{":
@@ -19,18 +16,6 @@ export function kindOfBody(text: string): "json" | "events" | "page" | undefined
     default:
       return "events";
   }
-}
-
-/** The reply in a whole body of a 200: JSON of either API, or the stream that nobody asked for. */
-export function fromAnswer(text: string): ProviderReply {
-  if (kindOfBody(text) === "json") return fromJsonAnswer(text);
-  const events: ProviderEvent[] = [];
-  const answer = answerStream(events);
-  const parser = createParser({ onEvent: ({ data, event }) => answer.push(data, event) });
-  parser.feed(text);
-  parser.feed("\n\n");
-  answer.end("ended");
-  return toReply(events);
 }
 
 /** The reply in the JSON of either API; what is no JSON is no answer. */

@@ -39,10 +39,30 @@ describe("an answer whose choice", () => {
     ],
     ["has an empty refusal is a success", chatCompletion("{}", { message: { refusal: "" } }), "ok"],
     [
-      "calls a tool has no content",
+      "S10 calls a tool has no call",
       chatCompletion(null, { finish: "tool_calls" }),
-      "OUTPUT_NOT_JSON",
+      "PROVIDER_UNAVAILABLE",
     ],
+    [
+      "S10 has text and a call without a name can't be acted on",
+      chatCompletion("Let me look", {
+        finish: "tool_calls",
+        message: { tool_calls: [{ id: "1", function: { arguments: "{}" } }] },
+      }),
+      "PROVIDER_UNAVAILABLE",
+    ],
+    [
+      "S19 has one part that is no array is its text",
+      chatCompletion({ type: "text", text: "{}" }),
+      "ok",
+    ],
+    [
+      "S12 has the index 1 and is the only one is the answer",
+      { choices: [{ index: 1, message: { content: "{}" }, finish_reason: "stop" }] },
+      "ok",
+    ],
+    ["S12 stands beside an empty error is good", { ...chatCompletion("{}"), error: {} }, "ok"],
+    ["S12 stands beside an error of 0 is good", { ...chatCompletion("{}"), error: 0 }, "ok"],
     ["has null as content has none", chatCompletion(null), "OUTPUT_NOT_JSON"],
     ["has a number as content has none", chatCompletion(7), "OUTPUT_NOT_JSON"],
     [
@@ -168,6 +188,27 @@ describe("usage", () => {
     expect(fromChatCompletion(answer)).toMatchObject({
       ok: false,
       usage: { inputTokens: 12, outputTokens: 5 },
+    });
+  });
+});
+
+describe("the first choice", () => {
+  it.each([0, "0", undefined])("S12 has the index %j, wherever it stands", (index) => {
+    const other = { index: 1, message: { content: "other" }, finish_reason: "stop" };
+    const first = { index, message: { content: "first" }, finish_reason: "stop" };
+    expect(fromChatCompletion({ choices: [other, first] })).toMatchObject({
+      ok: true,
+      output: { text: "first" },
+    });
+  });
+});
+
+describe("usage", () => {
+  it("S2 of two zeros is a placeholder", () => {
+    const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+    expect(fromChatCompletion({ ...chatCompletion("{}"), usage })).toMatchObject({
+      ok: true,
+      usage: undefined,
     });
   });
 });

@@ -1,9 +1,11 @@
 import { FailureCode, type ProviderReply } from "@sluice/contract";
-import { failureOfFinish } from "./finish-reason.ts";
+import { chatEnd } from "./chat-end.ts";
+import { finishOf } from "./finish-reason.ts";
+import { choicesOf, isFirstChoice } from "./answer-choices.ts";
 import { fromErrorBody } from "./from-error-body.ts";
 import { fromUsage } from "./from-usage.ts";
 import { isRefusal, textOfContent } from "./message-content.ts";
-import { isPresent, listOf, objectOf } from "./narrow-json.ts";
+import { isPresent, objectOf } from "./narrow-json.ts";
 import { toolFragments } from "./tool-fragments.ts";
 
 /**
@@ -20,24 +22,28 @@ export function fromChatCompletion(answer: unknown): ProviderReply {
     dispatched: true,
     usage,
   });
-  const choice = objectOf(listOf(completion["choices"])[0]);
+  const choices = choicesOf(completion["choices"]);
+  const choice = objectOf(choices.find(isFirstChoice) ?? choices[0]);
   // OpenRouter and others put an error of the host behind them into a 200.
   const error = [completion, choice].find((holder) => isPresent(holder["error"]));
   if (error !== undefined) return fromErrorBody(error, { status: 200, usage });
   if (Object.keys(choice).length === 0) return failed(FailureCode.PROVIDER_UNAVAILABLE);
   const message = objectOf(choice["message"]);
-  const failure = failureOfFinish(choice["finish_reason"], isRefusal(message));
-  if (failure !== undefined) return failed(failure);
-  const fragments = toolFragments();
-  fragments.take(message);
-  const toolCalls = fragments.calls();
   // Legacy completions have their text beside the message that they lack.
   const text = textOfContent(choice["message"] === undefined ? choice["text"] : message["content"]);
-  if (text === undefined && toolCalls.length === 0) return failed(FailureCode.OUTPUT_NOT_JSON);
+  const tools = toolFragments();
+  tools.take(message);
+  const end = chatEnd({
+    finish: finishOf(choice["finish_reason"]),
+    refused: isRefusal(message),
+    hasText: text !== undefined,
+    tools,
+  });
+  if (typeof end === "string") return failed(end);
   return {
     ok: true,
     output: { kind: "text", text: text ?? "" },
-    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    ...(end.length === 0 ? {} : { toolCalls: end }),
     usage,
   };
 }

@@ -1,5 +1,5 @@
 import type { ProviderFailure, Usage } from "@sluice/contract";
-import { upstreamFailure } from "@sluice/policy";
+import { parseDurationMs, upstreamFailure } from "@sluice/policy";
 import { isPresent, listOf, objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
 
 /** What came beside an error's body. */
@@ -22,9 +22,9 @@ export function fromErrorBody(body: unknown, context: ErrorContext): ProviderFai
   const { code, retryAfterMs } = upstreamFailure({
     status: statusOf(fields, context.status),
     code: fields["code"] ?? objectOf(body)["code"],
-    type: fields["type"] ?? wordOf(fields["status"]) ?? inner["code"],
+    type: fields["type"] ?? wordOf(fields["status"]) ?? inner["code"] ?? exceptionOf(fields),
     message: typeof error === "string" ? error : (fields["message"] ?? fields["detail"]),
-    retryAfterMs: context.retryAfterMs,
+    retryAfterMs: context.retryAfterMs ?? retryDelayOf(fields),
   });
   return {
     ok: false,
@@ -39,17 +39,29 @@ export function fromErrorBody(body: unknown, context: ErrorContext): ProviderFai
 
 /** What stands for the error in a body: what it holds under `error`, or the body itself. */
 function errorOf(body: unknown): unknown {
-  if (Array.isArray(body)) return errorOf(listOf(body)[0]);
-  const { error } = objectOf(body);
-  if (!isPresent(error)) return body;
-  return Array.isArray(error) ? (listOf(error)[0] ?? body) : error;
+  const holder: unknown = Array.isArray(body) ? body[0] : body;
+  const { error } = objectOf(holder);
+  if (!isPresent(error)) return holder;
+  return Array.isArray(error) ? (listOf(error)[0] ?? holder) : error;
 }
 
-/** Groq and others name in a 200 the status that the error would have had. */
+/** Groq and others name in a 200 the status that the error would have had, and Bedrock in its own 424. */
 function statusOf(fields: JsonObject, status: number): number {
-  if (status >= 400) return status;
-  const told = fields["status_code"] ?? fields["status"];
+  if (status >= 300 && status !== 424) return status;
+  const told = fields["originalStatusCode"] ?? fields["status_code"] ?? fields["status"];
   return Number.isInteger(told) && (told as number) >= 400 && (told as number) < 600
     ? (told as number)
     : status;
+}
+
+/** AWS's name of an error, which may stand after its namespace. */
+function exceptionOf(fields: JsonObject): string | undefined {
+  return wordOf(fields["__type"])?.split("#").at(-1);
+}
+
+/** How long Google's error asks to wait. Source: https://google.aip.dev/193 (RetryInfo) */
+function retryDelayOf(fields: JsonObject): number | undefined {
+  const delays = listOf(fields["details"]).map((detail) => wordOf(objectOf(detail)["retryDelay"]));
+  const delay = delays.find((told) => told !== undefined);
+  return delay === undefined ? undefined : parseDurationMs(delay);
 }

@@ -68,9 +68,10 @@ export interface FunctionProviderOptions<In, M extends MeasuresSchema = never> {
 
 /**
  * Guards any async function. A returned string is an answer's text (JSON where a schema is asked for); an
- * async iterable, a ReadableStream or an iterator of strings, of UTF-8 bytes or of {@link ProviderEvent}s
- * is an answer in parts; anything else is its value. A throw is `PROVIDER_UNAVAILABLE`, a
- * {@link ProviderError} its own code, and an error with an HTTP `status` that status's code.
+ * async iterable, a ReadableStream or an iterator of strings, of UTF-8 bytes, of {@link ProviderEvent}s or
+ * of the OpenAI client's chunks is an answer in parts; anything else is its value. A throw is
+ * `PROVIDER_UNAVAILABLE`, a {@link ProviderError} its own code, and an error that holds an upstream's
+ * answer (of the OpenAI client, the AI SDK or axios, or with an HTTP `status`) what that answer says.
  */
 export function functionProvider<In, M extends MeasuresSchema = never>(
   fn: (input: In, context: FunctionContext<M>) => unknown,
@@ -105,7 +106,8 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
           usage = parseUsage(reported ?? {});
         });
         const chunks = chunksOf(value);
-        if (chunks !== undefined) return withUsage(await collect(toProviderEvents(chunks)), usage);
+        if (chunks !== undefined)
+          return withUsage(await collect(toProviderEvents(chunks, call.idempotencyKey)), usage);
         const output =
           typeof value === "string"
             ? ({ kind: "text", text: value } as const)
@@ -122,17 +124,18 @@ export function functionProvider<In, M extends MeasuresSchema = never>(
         const value = await run(call, (reported) => {
           usage = parseUsage(reported ?? {});
         });
-        const reader = chunkReader();
+        const reader = chunkReader(call.idempotencyKey);
         // One generator and no more: many streams wait at once, and each layer waits with them.
         for await (const chunk of chunksOf(value) ?? [textOfValue(value)]) {
-          const event = reader.event(chunk);
-          if (event === undefined) continue;
+          const events = reader.events(chunk);
           yielding = true;
-          if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
-          yield event.type === "failed"
-            ? { type: "failed", failure: withUsage(event.failure, usage) }
-            : event;
-          if (event.type === "finish" || event.type === "failed") return;
+          for (const event of events) {
+            if (event.type === "finish" && usage !== undefined) yield { type: "usage", usage };
+            yield event.type === "failed"
+              ? { type: "failed", failure: withUsage(event.failure, usage) }
+              : event;
+            if (event.type === "finish" || event.type === "failed") return;
+          }
           yielding = false;
         }
         yielding = true;

@@ -135,7 +135,7 @@ describe("an answer in parts", () => {
   it.each<[thrown: unknown, code: string]>([
     [new Error("secret"), "PROVIDER_UNAVAILABLE"],
     [undefined, "PROVIDER_UNAVAILABLE"],
-    [Object.assign(new Error("secret"), { status: 429 }), "PROVIDER_RATE_LIMITED"],
+    [Object.assign(new Error("secret"), { status: 200 }), "PROVIDER_UNAVAILABLE"],
     [new ProviderError("REFUSED"), "REFUSED"],
   ])("that throws %j in the middle fails, with what was used", async (thrown, code) => {
     const fn: Fn = async function* (_, context) {
@@ -145,6 +145,42 @@ describe("an answer in parts", () => {
     };
     expect(await eventsOf(fn)).toEqual([text("x"), failed(code, { usage })]);
     expect(await generate(fn)).toEqual({ ok: false, code, dispatched: true, usage });
+  });
+
+  it.each<[what: string, frames: readonly object[]]>([
+    [
+      "Chat Completions",
+      [
+        { choices: [{ index: 0, delta: { content: "Hé" }, finish_reason: null }] },
+        { choices: [{ index: 0, delta: { content: "llo" }, finish_reason: "stop" }] },
+        { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } },
+      ],
+    ],
+    [
+      "Responses",
+      [
+        { type: "response.output_text.delta", delta: "Hé" },
+        { type: "response.output_text.delta", delta: "llo" },
+        {
+          type: "response.completed",
+          response: { status: "completed", usage: { input_tokens: 3, output_tokens: 4 } },
+        },
+      ],
+    ],
+  ])("S14 of the OpenAI client's %s is read as from the wire", async (_, frames) => {
+    const fn: Fn = () => inParts(...frames);
+    expect(await generate(fn)).toMatchObject({ ok: true, output: { text: "Héllo" }, usage });
+    const events = await eventsOf(fn);
+    expect(events.slice(0, 2)).toEqual([text("Hé"), text("llo")]);
+    expect(events.at(-1)).toEqual(finish);
+    const cut = await eventsOf(() => inParts(...frames.slice(0, 1)));
+    expect(cut).toEqual([text("Hé"), failed("STREAM_CUT")]);
+  });
+
+  it("S14 of the OpenAI client's chunks with an error among them is that error", async () => {
+    const chunk = { choices: [{ index: 0, delta: { content: "x" }, finish_reason: null }] };
+    const fn: Fn = () => inParts(chunk, { error: { code: "insufficient_quota" } });
+    expect(await eventsOf(fn)).toEqual([text("x"), failed("PROVIDER_QUOTA")]);
   });
 
   it("I12 that never ends is not collected without bound", async () => {

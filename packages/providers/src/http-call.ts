@@ -1,7 +1,7 @@
 import { FailureCode, type ProviderFailure } from "@sluice/contract";
 import { fromErrorBody } from "./from-error-body.ts";
 import { fromFetchError } from "./from-fetch-error.ts";
-import { readBody } from "./read-body.ts";
+import { readerOf } from "./read-body.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
 export interface HttpCall {
@@ -55,7 +55,7 @@ export async function send(
   let response: Response;
   try {
     // A prompt goes to the configured host and no other.
-    const init = { method: "POST", headers, body, signal, redirect: "error" } as const;
+    const init = { method: "POST", headers, body, signal, redirect: "manual" } as const;
     response = await doFetch(url, init);
   } catch (error) {
     return fromFetchError(error);
@@ -68,10 +68,43 @@ export async function send(
   });
 }
 
-/** Nothing where it can't be read: the status still says what it says. */
+/**
+ * Nothing where it can't be read: the status still says what it says. An error is read until its JSON is
+ * whole, and no further: a host that is unwell may never end it. There is no timer here, so one of
+ * unknown length that is not whole in its first piece is not waited for.
+ */
 async function errorBody(response: Response): Promise<unknown> {
+  const reader = readerOf(response);
+  if (reader === undefined) return undefined;
+  if (response.status < 400) {
+    // A redirect's page says nothing.
+    reader.cancel().catch(() => undefined);
+    return undefined;
+  }
+  const hasLength = response.headers.has("content-length");
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  let value: unknown;
   try {
-    return JSON.parse(await readBody(response, maxErrorBytes));
+    while (bytes < maxErrorBytes) {
+      const { done, value: piece } = await reader.read();
+      if (done) return value;
+      bytes += piece.byteLength;
+      text += decoder.decode(piece, { stream: true });
+      value = parseJson(text);
+      if (!hasLength) break;
+    }
+  } catch {
+    return value;
+  }
+  reader.cancel().catch(() => undefined);
+  return value;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

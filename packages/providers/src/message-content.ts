@@ -1,14 +1,15 @@
-import { listOf, objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
+import { objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
 
 /** Parts that are the model's thoughts, not its answer. */
 const thoughts = new Set<unknown>(["thinking", "reasoning", "reasoning_text", "summary_text"]);
 
-/** The text of a message's content: a string, or an array of parts of which the text ones count. */
+/** The text of a message's content: a string, or a part or an array of parts of which the text ones count. */
 export function textOfContent(content: unknown): string | undefined {
   if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return undefined;
+  const parts = partsOf(content);
+  if (parts === undefined) return undefined;
   let text = "";
-  for (const part of content) {
+  for (const part of parts) {
     const { type, text: words } = objectOf(part);
     if (typeof words === "string" && !thoughts.has(type)) text += words;
   }
@@ -19,6 +20,11 @@ export function textOfContent(content: unknown): string | undefined {
 export function isRefusal({ refusal, content }: JsonObject): boolean {
   return (
     wordOf(refusal) !== undefined ||
-    (Array.isArray(content) && listOf(content).some((part) => objectOf(part)["type"] === "refusal"))
+    (partsOf(content) ?? []).some((part) => objectOf(part)["type"] === "refusal")
   );
+}
+
+function partsOf(content: unknown): readonly unknown[] | undefined {
+  if (typeof content !== "object" || content === null) return undefined;
+  return Array.isArray(content) ? (content as readonly unknown[]) : [content];
 }

@@ -19,5 +19,7 @@ export function wordOf(value: unknown): string | undefined {
 
 /** False for the many ways in which hosts write that there is none. */
 export function isPresent(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== "" && value !== false;
+  return typeof value === "object" && value !== null
+    ? Object.keys(value).length > 0
+    : Boolean(value);
 }

@@ -2,18 +2,18 @@ import {
   FailureCode,
   type Provider,
   type ProviderCall,
+  type ProviderEvent,
   type ProviderFailure,
   type ProviderNotReady,
 } from "@sluice/contract";
 import { tokenUpperBound } from "@sluice/policy";
 import { chatRequest, type RequestDialect } from "./chat-request.ts";
-import { fromAnswer } from "./from-answer.ts";
-import { createExchange, send, type Exchange } from "./http-call.ts";
+import { send, type Exchange } from "./http-call.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 import { messagesOf, type Prompt } from "./prompt.ts";
-import { BodyTooLarge, readBody } from "./read-body.ts";
 import { readEvents } from "./read-events.ts";
 import { responsesRequest } from "./responses-request.ts";
+import { toReply } from "./to-reply.ts";
 
 /** Which of OpenAI's two APIs a host is asked through. */
 export type Api = "chat" | "responses";
@@ -88,29 +88,23 @@ export function openaiCompatible<In>(host: CompatibleHost<In>): Provider<In> {
     return send({ url, headers, body, fetch: host.fetch ?? fetch }, exchange);
   }
 
+  const answer = (call: ProviderCall<In>, stream: boolean): AsyncIterable<ProviderEvent> =>
+    readEvents((exchange) => ask(call, exchange, stream), { call, lingering });
+
   return {
     name: host.name,
     model: host.model,
     notReady: () => notReady,
-    inputTokens({ input, promptTemplateVersion, schema, tools, steps }) {
-      const context = { promptTemplateVersion, model: host.model };
+    inputTokens({ input, promptTemplateVersion, model, schema, tools, steps }) {
+      const context = { promptTemplateVersion, model: model ?? host.model };
       return countTokens({ messages: messagesOf(prompt, input, context), schema, tools, steps });
     },
     async generate(call) {
-      const exchange = createExchange(call.signal);
-      try {
-        const answer = await ask(call, exchange, false);
-        return "dispatched" in answer ? answer : fromAnswer(await readBody(answer));
-      } catch (error) {
-        const code =
-          error instanceof BodyTooLarge ? FailureCode.PROVIDER_UNAVAILABLE : FailureCode.STREAM_CUT;
-        return { ok: false, code, dispatched: true };
-      } finally {
-        exchange.release();
-      }
+      const events: ProviderEvent[] = [];
+      for await (const event of answer(call, false)) events.push(event);
+      return toReply(events);
     },
-    stream: (call) =>
-      readEvents((exchange) => ask(call, exchange, true), { signal: call.signal, lingering }),
+    stream: (call) => answer(call, true),
   };
 }
 

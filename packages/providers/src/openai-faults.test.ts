@@ -79,7 +79,8 @@ describe("a status", () => {
     [403, error("unsupported_country_region_territory"), "PROVIDER_AUTH"],
     [404, error("model_not_found"), "PROVIDER_BAD_REQUEST"],
     [408, error(null), "PROVIDER_TIMEOUT"],
-    [409, error(null), "PROVIDER_BAD_REQUEST"],
+    [409, error(null), "PROVIDER_UNAVAILABLE"],
+    [425, error(null), "PROVIDER_UNAVAILABLE"],
     [413, error(null), "PROVIDER_BAD_REQUEST"],
     [422, error(null), "PROVIDER_BAD_REQUEST"],
     [429, error("rate_limit_exceeded"), "PROVIDER_RATE_LIMITED"],
@@ -112,6 +113,49 @@ describe("a status", () => {
       httpStatus: 502,
     });
   });
+
+  it("S13 whose body stops in the middle is told by its headers, at once", async () => {
+    const reply = await replyTo((res) => {
+      res.writeHead(429, { ...typeJson, "retry-after": "2" });
+      res.write('{"error"');
+    });
+    expect(reply).toMatchObject({ code: "PROVIDER_RATE_LIMITED", retryAfterMs: 2000 });
+    await upstream.settled();
+  });
+
+  it("S13 whose JSON is whole is not read any further", async () => {
+    const reply = await replyTo((res) => {
+      res.writeHead(429, typeJson);
+      res.write(JSON.stringify(error("insufficient_quota")));
+    });
+    expect(reply).toMatchObject({ code: "PROVIDER_QUOTA" });
+    await upstream.settled();
+  });
+
+  it("S13 whose body comes in pieces of a known length is read whole", async () => {
+    const body = JSON.stringify(error("insufficient_quota"));
+    const reply = await replyTo((res) => {
+      res.writeHead(429, { ...typeJson, "content-length": `${body.length}` });
+      res.write(body.slice(0, 20), () => setImmediate(() => res.end(body.slice(20))));
+    });
+    expect(reply).toMatchObject({ code: "PROVIDER_QUOTA" });
+  });
+
+  it.each([301, 302, 304, 307, 308])(
+    "S17 %i is a wrong URL, which nobody follows",
+    async (status) => {
+      const reply = await replyTo((res) => {
+        res.writeHead(status, { location: "/elsewhere" });
+        res.end();
+      });
+      expect(reply).toEqual({
+        ok: false,
+        code: "PROVIDER_BAD_REQUEST",
+        dispatched: true,
+        httpStatus: status,
+      });
+    },
+  );
 
   it("whose body is cut keeps its meaning", async () => {
     const reply = await replyTo((res) => {

@@ -215,7 +215,7 @@ describe("the request", () => {
         res.writeHead(status, { location: `${other.url}/v1/chat/completions` }).end();
       });
       const reply = await provider({ baseUrl: upstream.url }).generate(call());
-      expect(reply).toMatchObject({ ok: false, code: "PROVIDER_UNAVAILABLE", dispatched: true });
+      expect(reply).toMatchObject({ ok: false, code: "PROVIDER_BAD_REQUEST", httpStatus: status });
       expect([upstream.requests.length, other.requests.length]).toEqual([1, 0]);
     },
   );
@@ -491,6 +491,15 @@ describe("the prompt's bound", () => {
     const bytes = Buffer.byteLength(text) + Buffer.byteLength(JSON.stringify(contract.askable));
     expect(bound).toBeGreaterThanOrEqual(bytes);
     expect(bound).toBeLessThan(bytes + 100);
+  });
+
+  it("S5 is that of the prompt for the route's model", () => {
+    const short = "x";
+    const written = provider({
+      prompt: (_, { model }) => (model === "big" ? "x".repeat(99) : short),
+    });
+    const bound = (model?: string) => written.inputTokens?.({ ...ask({ text: "" }), model }) ?? 0;
+    expect(bound("big") - bound()).toBe(98);
   });
 
   it("grows with each message", () => {

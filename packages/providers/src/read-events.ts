@@ -1,4 +1,4 @@
-import type { ProviderEvent, ProviderFailure } from "@sluice/contract";
+import type { ProviderCall, ProviderEvent, ProviderFailure } from "@sluice/contract";
 import { answerReader, type AnswerReader } from "./answer-reader.ts";
 import { createExchange, type Exchange } from "./http-call.ts";
 import { readerOf } from "./read-body.ts";
@@ -7,6 +7,9 @@ import { readerOf } from "./read-body.ts";
 export interface Lingering {
   count: number;
 }
+
+/** What reading an answer needs of its call. */
+type AnsweredCall = Pick<ProviderCall<never>, "signal" | "idempotencyKey">;
 
 /** More of them would be a host that never ends its bodies; undici ends them after five minutes. */
 const maxLingering = 64;
@@ -18,11 +21,11 @@ const maxLingering = 64;
  */
 export async function* readEvents(
   begin: (exchange: Exchange) => Promise<Response | ProviderFailure>,
-  { signal, lingering }: { readonly signal: AbortSignal; readonly lingering: Lingering },
+  { call, lingering }: { readonly call: AnsweredCall; readonly lingering: Lingering },
 ): AsyncGenerator<ProviderEvent, void, undefined> {
-  const exchange = createExchange(signal);
+  const exchange = createExchange(call.signal);
   const queue: ProviderEvent[] = [];
-  const answer = answerReader(queue);
+  const answer = answerReader(queue, call.idempotencyKey);
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let bodyEnded = false;
   let failed = false;

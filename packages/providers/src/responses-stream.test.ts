@@ -9,7 +9,7 @@ const sentinel = "sentinel-7f3a";
 
 function eventsOf(frames: readonly object[], how: "ended" | "cut" = "ended"): ProviderEvent[] {
   const queue: ProviderEvent[] = [];
-  const answer = answerStream(queue);
+  const answer = answerStream(queue, "key-1");
   for (const frame of frames) {
     const { type } = frame as { type?: string };
     answer.push(JSON.stringify(frame), type);
@@ -114,6 +114,29 @@ describe("a stream of the Responses API", () => {
     expect(replyTo(created, delta("a"), incomplete)).toMatchObject({ code, usage: told });
   });
 
+  it.each<[status: string, more: object, code: string]>([
+    ["incomplete", {}, "OUTPUT_TRUNCATED"],
+    ["incomplete", { incomplete_details: { reason: "content_filter" } }, "CONTENT_FILTERED"],
+    ["failed", {}, "PROVIDER_UNAVAILABLE"],
+    ["completed", { error: { code: "rate_limit_exceeded" } }, "PROVIDER_RATE_LIMITED"],
+  ])("S22 whose last event is called complete obeys its status %s %j", (status, more, code) => {
+    const last = { type: "response.completed", response: { status, ...more } };
+    expect(codeOf(created, delta("a"), last)).toBe(code);
+  });
+
+  it("S10 with a call that has no name is no answer", () => {
+    const item = { ...call, name: "" };
+    const done = { type: "response.output_item.done", item };
+    expect(codeOf(created, delta("a"), done, completed(message(words("a"))))).toBe(
+      "PROVIDER_UNAVAILABLE",
+    );
+  });
+
+  it("S19 that holds nothing is what the whole answer would be", () => {
+    expect(codeOf(created, completed())).toBe("OUTPUT_NOT_JSON");
+    expect(fromResponse(response("completed", []))).toMatchObject({ code: "OUTPUT_NOT_JSON" });
+  });
+
   it("that refuses is a refusal, streamed or not", () => {
     const refusal = { type: "refusal", refusal: sentinel };
     const streamed = { type: "response.refusal.delta", delta: sentinel };
@@ -181,6 +204,9 @@ describe("an answer of the Responses API", () => {
     [response("in_progress", []), "PROVIDER_UNAVAILABLE"],
     [response("failed", [], { error: { code: "server_error" } }), "PROVIDER_UNAVAILABLE"],
     [response("completed", []), "OUTPUT_NOT_JSON"],
+    [response("expired", [message(words("a"))]), "PROVIDER_UNAVAILABLE"],
+    [response("completed", [message(words("a")), { ...call, name: "" }]), "PROVIDER_UNAVAILABLE"],
+    [{ object: "response", status: "incomplete" }, "OUTPUT_TRUNCATED"],
     [response("incomplete", [message(words("a"))]), "OUTPUT_TRUNCATED"],
     [response("completed", [message({ type: "refusal", refusal: "no" })]), "REFUSED"],
   ])("%j is %s", (answer, code) => {

@@ -1,8 +1,8 @@
 import { FailureCode, type ToolCall, type Usage } from "@sluice/contract";
 import type { Emit, FrameReader } from "./frame-reader.ts";
-import { fromResponse, toolCallOf } from "./from-response.ts";
-import { fromUsage } from "./from-usage.ts";
-import { objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
+import { failureOfStatusWord, fromResponse, isNameless, toolCallOf } from "./from-response.ts";
+import { fromUsage, largerUsage } from "./from-usage.ts";
+import { isPresent, objectOf, wordOf, type JsonObject } from "./narrow-json.ts";
 
 /**
  * A stream of the Responses API. It is complete only by `response.completed`; every other event of its
@@ -13,12 +13,14 @@ export function responsesStream(): FrameReader {
   let usage: Usage | undefined;
   let refused = false;
   let hadText = false;
+  /** A call came that nobody can make. */
+  let nameless = false;
   const calls: ToolCall[] = [];
 
   function count(response: unknown, emit: Emit): void {
     const now = fromUsage(objectOf(response)["usage"]);
     if (now === undefined) return;
-    usage = now;
+    usage = largerUsage(usage, now) ?? now;
     emit({ type: "usage", usage });
   }
 
@@ -29,10 +31,15 @@ export function responsesStream(): FrameReader {
   /** What streamed stands; the answer repeated in the last frame fills in what a host did not stream. */
   function completed(response: JsonObject, emit: Emit): void {
     const reply = fromResponse(response);
+    const isTold = failureOfStatusWord(response) !== undefined || isPresent(response["error"]);
     const isEmpty = !reply.ok && reply.code === FailureCode.OUTPUT_NOT_JSON;
     const isRepeated = Array.isArray(response["output"]);
+    const isNothing = !hadText && calls.length === 0 && !reply.ok;
     if (refused) failed(FailureCode.REFUSED, emit);
-    else if (!reply.ok && !isEmpty && isRepeated) emit({ type: "failed", failure: reply });
+    else if (!reply.ok && (isTold || (isRepeated && !isEmpty))) {
+      emit({ type: "failed", failure: reply });
+    } else if (nameless) failed(FailureCode.PROVIDER_UNAVAILABLE, emit);
+    else if (isNothing) failed(FailureCode.OUTPUT_NOT_JSON, emit);
     else {
       if (!hadText && reply.ok && reply.output.kind === "text" && reply.output.text !== "") {
         emit({ type: "text-delta", text: reply.output.text });
@@ -61,6 +68,7 @@ export function responsesStream(): FrameReader {
           refused = true;
           return;
         case "response.output_item.done":
+          nameless ||= isNameless(objectOf(frame["item"]));
           calls.push(...toolCallOf(objectOf(frame["item"])));
           return;
         case "response.completed":

@@ -7,24 +7,31 @@ import { parseDurationMs } from "@sluice/policy";
  */
 export function retryAfterMs(status: number, headers: Headers): number | undefined {
   const milliseconds = amountOf(headers.get("retry-after-ms"));
-  if (milliseconds !== undefined) return milliseconds;
+  if (milliseconds !== undefined) return Math.min(milliseconds, longMs);
   const after = headers.get("retry-after");
   const seconds = amountOf(after);
-  if (seconds !== undefined) return seconds * 1000;
+  if (seconds !== undefined) return Math.min(seconds * 1000, longMs);
   return (
     untilDate(after, headers.get("date")) ?? (status === 429 ? untilReset(headers) : undefined)
   );
 }
 
+/** Parsing dates finds one in nearly anything. */
+const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /;
+/** Longer than anyone waits: whoever does has a limit of their own. */
+const longMs = 86_400_000;
+
 function amountOf(text: string | null): number | undefined {
-  return text !== null && /^\d{1,9}(?:\.\d{1,9})?$/.test(text.trim()) ? Number(text) : undefined;
+  return text !== null && /^\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
 }
 
-/** Told by the upstream's own clock, so that ours may be wrong. */
+/** Told by the upstream's own clock, so that ours may be wrong. A date alone says only that there is one. */
 function untilDate(until: string | null, now: string | null): number | undefined {
-  if (until === null || now === null) return undefined;
-  const ms = Date.parse(until) - Date.parse(now);
-  return ms >= 0 ? ms : undefined;
+  const at = until !== null && httpDate.test(until) ? Date.parse(until) : Number.NaN;
+  if (Number.isNaN(at)) return undefined;
+  const date = now === null ? Number.NaN : Date.parse(now);
+  if (Number.isNaN(date)) return longMs;
+  return at >= date ? at - date : undefined;
 }
 
 /** The longest of the limits that are used up. */

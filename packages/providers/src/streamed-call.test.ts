@@ -166,6 +166,17 @@ describe("a streamed call", () => {
     expect(failureOf(events)).toMatchObject({ ok: false, code, dispatched: true });
   });
 
+  it("S32 that is not streamed has the end of a streamed answer whose body never ends", async () => {
+    const { upstream, provider } = await start(
+      (res) => void res.writeHead(200, typeSse).write(frame("a", "stop") + done),
+    );
+    const controller = new AbortController();
+    const reply = await provider.generate(call({ signal: controller.signal }));
+    expect(reply).toMatchObject({ ok: true, output: { text: "a" } });
+    controller.abort();
+    await upstream.settled();
+  });
+
   it("that is refused was not dispatched", async () => {
     const { upstream, stream } = await start(good);
     await upstream.close();
@@ -192,7 +203,13 @@ describe("a streamed call", () => {
 });
 
 describe("an event", () => {
-  it("I12 of more than a megabyte ends the stream and the connection", async () => {
+  it("S12 of more than a megabyte is read", async () => {
+    const long = "x".repeat(1_200_000);
+    const { stream } = await start(sse(frame(long), frame("", "stop"), done));
+    expect(words(await all(stream()))).toBe(`${long}<progress><finish>`);
+  });
+
+  it("I12 of more than eight megabytes ends the stream and the connection", async () => {
     const piece = "x".repeat(64 * 1024);
     let sent = 0;
     const { upstream, stream } = await start((res) => {

@@ -13,14 +13,17 @@ interface Slot {
 export interface ToolFragments {
   /** Takes `tool_calls` and the older `function_call` of a message or of a delta. */
   take(message: JsonObject): void;
-  /** All calls that have a name, in the order in which they began. */
-  calls(): readonly ToolCall[];
+  /**
+   * All calls in the order in which they began; undefined where one of them lacks its name. A call whose
+   * host gave it no id has an empty one.
+   */
+  calls(): readonly ToolCall[] | undefined;
 }
 
 /**
  * Parts belong together by their index (OpenAI). Where hosts leave it out, or give each call the index 0,
- * a name with another id begins another call. A call without arguments has an empty object of them, one
- * without an id a made one.
+ * a name with another id, or another name where there are no ids, begins another call. A call without arguments has an empty
+ * object of them.
  * Source: https://platform.openai.com/docs/api-reference/chat-streaming/streaming#delta-tool_calls
  */
 export function toolFragments(): ToolFragments {
@@ -28,7 +31,7 @@ export function toolFragments(): ToolFragments {
 
   function slotFor(index: unknown, id: string | undefined, name: string | undefined): Slot {
     const known =
-      typeof index === "number"
+      index !== undefined && index !== null
         ? slots.findLast((slot) => slot.index === index)
         : id !== undefined
           ? slots.findLast((slot) => slot.id === id)
@@ -56,7 +59,7 @@ export function toolFragments(): ToolFragments {
     take(message) {
       for (const call of listOf(message["tool_calls"])) {
         const { index, id, function: told } = objectOf(call);
-        fragment(index, wordOf(id), objectOf(told));
+        fragment(index, idOf(id), objectOf(told));
       }
       const legacy = message["function_call"];
       if (typeof legacy === "object" && legacy !== null) {
@@ -64,17 +67,29 @@ export function toolFragments(): ToolFragments {
       }
     },
     calls() {
-      return slots.flatMap(({ id, name, parts }, at) =>
-        name === undefined
-          ? []
-          : [{ id: id ?? `call_${at}`, name, arguments: parts.join("") || "{}" }],
-      );
+      const calls: ToolCall[] = [];
+      for (const { id = "", name, parts } of slots) {
+        const args = parts.join("");
+        // Some hosts send an empty call with each answer.
+        if (name === undefined && id === "" && args === "") continue;
+        if (name === undefined) return undefined;
+        calls.push({ id, name, arguments: args || "{}" });
+      }
+      return calls;
     },
   };
 }
 
 function isAnother(slot: Slot, id: string | undefined, name: string | undefined): boolean {
-  return slot.name !== undefined && name !== undefined && id !== undefined && slot.id !== id;
+  if (slot.name === undefined || name === undefined) return false;
+  if (id !== undefined) return slot.id !== id;
+  // A call with an id goes on without one.
+  return slot.id === undefined && slot.name !== name;
+}
+
+/** Some hosts number their calls. */
+function idOf(told: unknown): string | undefined {
+  return typeof told === "number" ? String(told) : wordOf(told);
 }
 
 /** What is nested beyond what a stack holds is no arguments of any tool. */

@@ -25,7 +25,7 @@ interface Expectation extends Readonly<Record<Mode, Row>> {
   /** What the breaker learns of each failed attempt. */
   readonly health: "failure" | "neutral" | "success";
   /** What the budget is charged for each failed attempt. */
-  readonly charge: "reserved" | "told" | "void";
+  readonly charge: "reserved" | "told" | "turned down" | "void";
   /** The provider is left alone for a while. */
   readonly cools?: true;
 }
@@ -79,8 +79,8 @@ const inEveryMode = (row: Row): Readonly<Record<Mode, Row>> => ({
 
 /** The upstream failed after bytes went out: the breaker hears of it, the worst case stays charged. */
 const failed = { health: "failure", charge: "reserved" } as const;
-/** It asked to be left alone, which is no failure of its. */
-const left = { health: "neutral", charge: "reserved", cools: true } as const;
+/** It asked to be left alone, which is no failure of its, and made no token. */
+const left = { health: "neutral", charge: "turned down", cools: true } as const;
 
 /**
  * What must come of each fault. Written from the design, not from the code: a structured stream holds its
