@@ -8,18 +8,9 @@ import {
   UnsupportedFunctionalityError,
 } from "@ai-sdk/provider";
 import { FailureCode, type ProviderFailure } from "@sluice/contract";
-import { upstreamFailure } from "@sluice/policy";
+import { causesOf, mayHaveConnected, retryAfterMs, upstreamFailure } from "@sluice/policy";
 import { parseToldError, toToldError, toToldStatus } from "./to-upstream-error.ts";
 
-/** Connection errors after which it is certain that no byte of the request left. */
-const neverConnected = new Set<unknown>([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-/** System calls that come before any byte. */
-const beforeConnected = new Set<unknown>(["connect", "getaddrinfo"]);
 /** What a body or a connection that ended early is called. */
 const cutCodes = new Set<unknown>(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
@@ -78,7 +69,7 @@ function failureOfAnswer(error: APICallError): ProviderFailure {
   const failure = upstreamFailure({
     status: httpStatus,
     ...told,
-    retryAfterMs: retryAfterMs(responseHeaders),
+    retryAfterMs: retryAfterMs(httpStatus, { get: (name) => responseHeaders?.[name] ?? null }),
   });
   return { ok: false, dispatched: true, httpStatus, ...failure };
 }
@@ -89,46 +80,17 @@ function failed(code: FailureCode, dispatched = true): ProviderFailure {
 
 /** undici says `terminated` of a body that ended early; others say it in the code of a cause. */
 function isCut(error: unknown): boolean {
-  return some(
-    error,
+  return causesOf(error).some(
     (cause) =>
       (cause instanceof TypeError && cause.message === "terminated") || cutCodes.has(cause.code),
   );
 }
 
 function isTimeout(error: unknown): boolean {
-  return some(
-    error,
+  return causesOf(error).some(
     ({ name, code }) =>
       name === "TimeoutError" ||
       code === "UND_ERR_HEADERS_TIMEOUT" ||
       code === "UND_ERR_BODY_TIMEOUT",
   );
-}
-
-function mayHaveConnected(error: unknown): boolean {
-  return !some(
-    error,
-    ({ code, syscall }) => neverConnected.has(code) || beforeConnected.has(syscall),
-  );
-}
-
-type Cause = Error & { readonly code?: unknown; readonly syscall?: unknown };
-
-/** Whether an error or one that caused it is such a one. */
-function some(error: unknown, is: (cause: Cause) => boolean): boolean {
-  let current = error;
-  for (let depth = 0; depth < 5 && current instanceof Error; depth += 1) {
-    if (is(current)) return true;
-    current = current.cause;
-  }
-  return false;
-}
-
-/** Source: RFC 9110, section 10.2.3; `retry-after-ms` is Azure's and OpenAI's. */
-function retryAfterMs(headers: Readonly<Record<string, string>> | undefined): number | undefined {
-  const milliseconds = Number(headers?.["retry-after-ms"] ?? Number.NaN);
-  if (milliseconds >= 0) return milliseconds;
-  const seconds = Number(headers?.["retry-after"] ?? Number.NaN);
-  return seconds >= 0 ? seconds * 1000 : undefined;
 }

@@ -126,7 +126,6 @@ export function handOver<In, Ok, Failed, Stub>(
           measures: {},
           safePathUsed: false,
           run: {
-            ran: { kind: "succeeded", value: undefined },
             strategy: plan.strategy,
             requested: plan.requested,
             selected: candidate.provider.name,

@@ -18,7 +18,7 @@ export function toRecord(parts: {
   readonly firstContentMs: number | undefined;
   readonly measures: Measures;
   /** Absent where nobody was to be called. */
-  readonly run: Run<unknown> | undefined;
+  readonly run: Omit<Run<unknown>, "ran"> | undefined;
   /** The safe path answered although the request had been allowed. */
   readonly safePathUsed: boolean;
 }): OutcomeRecord {

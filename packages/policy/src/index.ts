@@ -60,3 +60,5 @@ export {
   type TripwireLimits,
 } from "./tripwire.ts";
 export { upstreamFailure, type UpstreamError } from "./upstream-failure.ts";
+export { causesOf, mayHaveConnected } from "./connection-error.ts";
+export { retryAfterMs } from "./retry-after.ts";

@@ -1,8 +1,8 @@
 import { FailureCode, failureCodes, type ProviderFailure } from "@sluice/contract";
+import { retryAfterMs } from "@sluice/policy";
 import { fromErrorBody } from "./from-error-body.ts";
 import { isPresent, objectOf, type JsonObject } from "./narrow-json.ts";
 import { ProviderError } from "./provider-error.ts";
-import { retryAfterMs } from "./retry-after.ts";
 
 /**
  * What a guarded function threw, without its text. An error that holds an upstream's answer, as those of

@@ -1,14 +1,6 @@
 import { FailureCode, type ProviderFailure } from "@sluice/contract";
+import { causesOf, mayHaveConnected } from "@sluice/policy";
 
-/** Connection errors after which it is certain that no byte of the request left. */
-const neverConnected = new Set<unknown>([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-/** System calls that come before any byte. */
-const beforeConnected = new Set<unknown>(["connect", "getaddrinfo"]);
 const timeouts = new Set<unknown>(["UND_ERR_CONNECT_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT"]);
 
 /** What `fetch` threw before any header came, without its text. */
@@ -22,24 +14,6 @@ export function fromFetchError(error: unknown): ProviderFailure {
   return {
     ok: false,
     code: timedOut ? FailureCode.PROVIDER_TIMEOUT : FailureCode.PROVIDER_UNAVAILABLE,
-    dispatched: !causes.some(
-      ({ code, syscall }) => neverConnected.has(code) || beforeConnected.has(syscall),
-    ),
+    dispatched: mayHaveConnected(error),
   };
-}
-
-interface Cause {
-  readonly code?: unknown;
-  readonly syscall?: unknown;
-}
-
-/** An error and what caused it, which may go in a circle. */
-function causesOf(error: unknown): readonly Cause[] {
-  const causes: Cause[] = [];
-  let current = error;
-  for (let depth = 0; depth < 5 && current instanceof Error; depth += 1) {
-    causes.push(current as Cause);
-    current = current.cause;
-  }
-  return causes;
 }

@@ -1,8 +1,8 @@
 import { FailureCode, type ProviderFailure } from "@sluice/contract";
+import { retryAfterMs } from "@sluice/policy";
 import { fromErrorBody } from "./from-error-body.ts";
 import { fromFetchError } from "./from-fetch-error.ts";
 import { readerOf } from "./read-body.ts";
-import { retryAfterMs } from "./retry-after.ts";
 
 export interface HttpCall {
   readonly url: string;

@@ -1,11 +1,14 @@
-import { parseDurationMs } from "@sluice/policy";
+import { parseDurationMs } from "./parse-duration.ts";
+
+/** `Headers` of fetch, or whatever else gives a header by its lower-case name. */
+type AnswerHeaders = Pick<Headers, "get">;
 
 /**
  * How long an answer's headers ask to wait. Sources: RFC 9110, section 10.2.3 (`retry-after`, seconds or
  * a date; fractions are OpenAI's); `retry-after-ms` of Azure and OpenAI; `x-ratelimit-*` of
  * https://platform.openai.com/docs/guides/rate-limits, which Azure fills with -1 where it has none.
  */
-export function retryAfterMs(status: number, headers: Headers): number | undefined {
+export function retryAfterMs(status: number, headers: AnswerHeaders): number | undefined {
   const milliseconds = amountOf(headers.get("retry-after-ms"));
   if (milliseconds !== undefined) return Math.min(milliseconds, longMs);
   const after = headers.get("retry-after");
@@ -35,7 +38,7 @@ function untilDate(until: string | null, now: string | null): number | undefined
 }
 
 /** The longest of the limits that are used up. */
-function untilReset(headers: Headers): number | undefined {
+function untilReset(headers: AnswerHeaders): number | undefined {
   const waits = ["requests", "tokens"].flatMap((what) => {
     if (headers.get(`x-ratelimit-remaining-${what}`)?.trim() !== "0") return [];
     const reset = headers.get(`x-ratelimit-reset-${what}`) ?? "";
