@@ -15,7 +15,12 @@ export function frame(value: unknown): string {
 }
 
 /** Begins an event stream and sends frames; the answer stays open. */
-export function sendFrames(res: ServerResponse, frames: readonly string[]): void {
+export function sendFrames(
+  res: ServerResponse,
+  frames: readonly string[],
+  /** Called once they have left. */
+  onSent?: () => void,
+): void {
   if (!res.headersSent) res.writeHead(200, { "content-type": "text/event-stream" });
-  res.write(frames.join(""));
+  res.write(frames.join(""), onSent);
 }

@@ -74,8 +74,7 @@ describe("a guarded model over HTTP", () => {
     ["it ends before it said why", (res) => res.end()],
   ])("that is cut in mid-stream still finishes when %s", async (_how, end) => {
     upstream.answerWith((res) => {
-      sendFrames(res, textFrames("an answer").slice(0, 3));
-      setTimeout(() => end(res), 20);
+      sendFrames(res, textFrames("an answer").slice(0, 3), () => end(res));
     });
     const model = guarded();
     const { text, last } = await streamed(model);
@@ -112,11 +111,14 @@ describe("a guarded model over HTTP", () => {
 /** The process after its upstream was cut in mid-stream. */
 async function run(how: string) {
   upstream.answerWith((res) => {
-    sendFrames(res, [
-      frame({ choices: [{ delta: { content: "an " } }] }),
-      frame({ choices: [{ delta: { content: "answer" } }] }),
-    ]);
-    setTimeout(() => res.destroy(), 50);
+    sendFrames(
+      res,
+      [
+        frame({ choices: [{ delta: { content: "an " } }] }),
+        frame({ choices: [{ delta: { content: "answer" } }] }),
+      ],
+      () => res.destroy(),
+    );
   });
   const child = startProcess(script, { args: [how, upstream.url] });
   const { code } = await child.ended;

@@ -71,6 +71,7 @@ export {
   type PriceTable,
 } from "./price.ts";
 export {
+  configuredNameSchema,
   maxAttemptMs,
   providerConfigSchema,
   routeStrategies,

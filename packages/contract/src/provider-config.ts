@@ -4,15 +4,17 @@ import { z } from "zod";
 export const maxAttemptMs = 600_000;
 
 /** No control, format or line character: names stand in events, headers and lines of logs. */
-const oneLineName = z
+export const configuredNameSchema = z
   .string()
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u, { error: "1 to 128 characters on one line" });
+  .refine((name) => name.length <= 128 && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name), {
+    error: "1 to 128 characters on one line",
+  });
 
 /** One candidate of a route, with the fields of the table `ai_provider_configs`. */
 export const providerConfigSchema = z.strictObject({
   /** Which provider: its `name`. */
-  provider: oneLineName,
-  environment: oneLineName.default("prod"),
+  provider: configuredNameSchema,
+  environment: configuredNameSchema.default("prod"),
   enabled: z.boolean().default(true),
   /** The first choice of its environment; at most one is. */
   isDefault: z.boolean().default(false),
@@ -23,8 +25,8 @@ export const providerConfigSchema = z.strictObject({
   /** Further attempts at the same candidate; default the guard's. */
   maxRetries: z.int().min(0).max(10).optional(),
   /** Default: the provider's own. */
-  model: oneLineName.optional(),
-  promptTemplateVersion: oneLineName.optional(),
+  model: configuredNameSchema.optional(),
+  promptTemplateVersion: configuredNameSchema.optional(),
   /** The application's own notes. Sluice reads none of it. */
   metadata: z.record(z.string(), z.json()).default({}),
 });

@@ -9,7 +9,7 @@ import type { Gate } from "./gates/gate.ts";
 import { killSwitchGate } from "./gates/kill-switch.ts";
 import { optInGate } from "./gates/opt-in.ts";
 import { rolloutGate } from "./gates/rollout.ts";
-import type { GuardSettings } from "./guard-options.ts";
+import type { GuardSettings } from "./guard-settings.ts";
 import { nameOf } from "./provider-name.ts";
 import type { Reservations } from "./reservations.ts";
 import type { Route } from "./route.ts";

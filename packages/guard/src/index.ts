@@ -5,14 +5,14 @@ export { envFlags } from "./flags/env-flags.ts";
 export { flagFile, type FlagFileOptions } from "./flags/flag-file.ts";
 export { staticFlags, type StaticFeature, type StaticFlags } from "./flags/static-flags.ts";
 export type { AllowlistMode } from "./gates/allowlist.ts";
-export {
-  guardOptionsSchema,
-  type BudgetOptions,
-  type GuardOptions,
-  type RetryOptions,
-  type RouteOptions,
-  type StreamOptions,
+export type {
+  BudgetOptions,
+  GuardOptions,
+  RetryOptions,
+  RouteOptions,
+  StreamOptions,
 } from "./guard-options.ts";
+export { guardOptionsSchema } from "./guard-settings.ts";
 export type { Barred, HandedOver, HandedOverEnd } from "./handed-over.ts";
 export {
   isAnswered,

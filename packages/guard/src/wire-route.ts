@@ -1,6 +1,6 @@
 import type { Clock, Provider, ProviderConfig, RouteSource } from "@sluice/contract";
 import type { Events } from "./events.ts";
-import type { GuardSettings } from "./guard-options.ts";
+import type { GuardSettings } from "./guard-settings.ts";
 import { alwaysWell, createHealth, type Health } from "./health.ts";
 import { nameOf } from "./provider-name.ts";
 import { notReadyOf } from "./provider-readiness.ts";
