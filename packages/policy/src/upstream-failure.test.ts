@@ -255,12 +255,12 @@ describe("what an upstream says went wrong", () => {
   });
 
   it("is a failure code, whatever it is, and nothing of its text", () => {
-    const any = fc.anything({ withNullPrototype: true, withBigInt: true });
+    const anything = fc.anything({ withNullPrototype: true, withBigInt: true });
     const arbitrary = fc.record({
       status: fc.integer({ min: 200, max: 599 }),
-      code: any,
-      type: any,
-      message: fc.oneof(any, fc.string()),
+      code: anything,
+      type: anything,
+      message: fc.oneof(anything, fc.string()),
     });
     fc.assert(
       fc.property(arbitrary, (error) => {
