@@ -17,6 +17,10 @@ export const appEnvSchema = z.object({
   /** The demo has no sign-in, so only this machine may reach it unless told otherwise. */
   CHAT_HOST: z.string().min(1).default("127.0.0.1"),
   SLUICE_FLAGS_FILE: z.string().min(1).default(shippedFlags),
+  /** Flags and records in PostgreSQL, in place of the flags file. */
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(?:ql)?$/, error: "a postgres or postgresql URL" })
+    .optional(),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import { chatContract } from "./chat-contract.ts";
 import { chatGuard } from "./chat-guard.ts";
 import { createApp } from "./create-app.ts";
+import { createKillFile } from "./kill-file.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -46,7 +47,7 @@ async function setUp(
     custom: second && { baseUrl: `${second.url}/v1`, apiKey: undefined, model: "second" },
     sinks: [() => undefined],
   });
-  const app = createApp({ guard, flags, flagsFile, upstream: "test" });
+  const app = createApp({ guard, flags, killSwitch: createKillFile(flagsFile), upstream: "test" });
   onTestFinished(async () => {
     guard.close();
     flags.close();
@@ -374,7 +375,7 @@ describe("the kill button", () => {
     const lost = createApp({
       guard,
       flags: flagFile(flagsFile),
-      flagsFile: join(folder, "no", "such", "folder.env"),
+      killSwitch: createKillFile(join(folder, "no", "such", "folder.env")),
       upstream: "test",
     });
     const killed = await request(lost).post("/api/kill").expect(500);

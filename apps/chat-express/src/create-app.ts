@@ -6,6 +6,7 @@ import { answerError } from "./answer-error.ts";
 import { chatRequestSchema } from "./chat-contract.ts";
 import type { ChatGuard } from "./chat-guard.ts";
 import { isAuthoritative } from "./gateway-mode.ts";
+import type { KillSwitch } from "./kill-file.ts";
 import { legacyChat } from "./legacy-chat.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import { recentOutcomes } from "./recent-outcomes.ts";
@@ -14,7 +15,7 @@ import { visitors } from "./visitor.ts";
 export interface AppOptions {
   readonly guard: ChatGuard;
   readonly flags: FlagSource;
-  readonly flagsFile: string;
+  readonly killSwitch: KillSwitch;
   /** For the page: which model answers. */
   readonly upstream: string;
   /** Makes the first provider fail, or work again; only of a local stand-in. */

@@ -4,16 +4,17 @@ import { parseEnv } from "node:util";
 
 const variable = "CHAT_AI_KILL";
 
-/** The kill of a flags file. */
-export interface KillFile {
-  /**
-   * Sets `CHAT_AI_KILL` and leaves the rest of the file as it is. By rename, so that no reader meets a
-   * half-written one; one write after the other, so that the last one asked for stands.
-   */
+/** Where a kill is written down, for this process and every other. */
+export interface KillSwitch {
+  /** One write after the other, so that the last one asked for stands. */
   write(killed: boolean): Promise<void>;
 }
 
-export function createKillFile(path: string): KillFile {
+/**
+ * Sets `CHAT_AI_KILL` in a flags file and leaves the rest of the file as it is. By rename, so that no
+ * reader meets a half-written one.
+ */
+export function createKillFile(path: string): KillSwitch {
   let last: Promise<unknown> = Promise.resolve();
   return {
     write(killed) {

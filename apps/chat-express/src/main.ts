@@ -5,7 +5,9 @@ import { flagFile } from "@sluice/guard";
 import { parseAppEnv } from "./app-env.ts";
 import { chatGuard } from "./chat-guard.ts";
 import { createApp } from "./create-app.ts";
+import { createKillFile } from "./kill-file.ts";
 import { startLocalUpstream } from "./local-upstream.ts";
+import { openSqlControl } from "./sql-control.ts";
 
 /** How long open answers may take to finish after SIGTERM. */
 const drainMs = 5000;
@@ -21,7 +23,11 @@ async function main(): Promise<void> {
     console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
   }
   const customUrl = second?.baseUrl ?? env.CUSTOM_BASE_URL;
-  const flags = flagFile(env.SLUICE_FLAGS_FILE);
+  const control =
+    env.DATABASE_URL === undefined
+      ? undefined
+      : await openSqlControl(env.DATABASE_URL, (line) => console.error(line));
+  const flags = control?.flags ?? flagFile(env.SLUICE_FLAGS_FILE);
   const guard = chatGuard({
     flags,
     model: env.OPENAI_MODEL,
@@ -33,21 +39,22 @@ async function main(): Promise<void> {
       customUrl === undefined
         ? undefined
         : { baseUrl: customUrl, apiKey: env.CUSTOM_API_KEY, model: env.CUSTOM_MODEL },
-    sinks: [printAlert],
+    sinks: control === undefined ? [printAlert] : [printAlert, control.sink],
   });
   flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems));
 
   const app = createApp({
     guard,
     flags,
-    flagsFile: env.SLUICE_FLAGS_FILE,
+    killSwitch: control?.killSwitch ?? createKillFile(env.SLUICE_FLAGS_FILE),
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
     breakDown: local && ((broken) => local.breakDown(broken)),
   });
   const server = createServer(app);
   const release = (): void => {
     guard.close();
-    flags.close();
+    if (control === undefined) flags.close();
+    else void control.close();
     void local?.stop();
     void second?.stop();
   };

@@ -2,13 +2,13 @@ import type { FlagSource } from "@sluice/contract";
 import express, { type RequestHandler, type Router } from "express";
 import type { ChatGuard } from "./chat-guard.ts";
 import { isAuthoritative } from "./gateway-mode.ts";
-import { createKillFile } from "./kill-file.ts";
+import type { KillSwitch } from "./kill-file.ts";
 import type { RecentOutcomes } from "./recent-outcomes.ts";
 
 export interface OperatorRoutesOptions {
   readonly guard: ChatGuard;
   readonly flags: FlagSource;
-  readonly flagsFile: string;
+  readonly killSwitch: KillSwitch;
   readonly outcomes: RecentOutcomes;
   readonly upstream: string;
   readonly breakDown?: ((broken: boolean) => void) | undefined;
@@ -16,9 +16,8 @@ export interface OperatorRoutesOptions {
 
 /** What the page asks and does besides chatting. */
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
-  const { guard, flags, flagsFile, outcomes, upstream, breakDown } = options;
+  const { guard, flags, killSwitch, outcomes, upstream, breakDown } = options;
   const router = express.Router();
-  const killFile = createKillFile(flagsFile);
   let kills = 0;
   let broken = false;
 
@@ -53,17 +52,20 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
   });
 
   router.post("/kill", fromThisPage, async (_req, res) => {
-    // This process first: it must not wait for a disk.
+    // This process first: it must wait for no disk and no database.
     guard.kill();
     kills += 1;
-    if (await isWritten(killFile.write(true))) res.json({ killed: true });
-    else res.status(500).json({ killed: true, error: "killed here, but not in the flags file" });
+    if (await isWritten(killSwitch.write(true))) res.json({ killed: true });
+    else
+      res
+        .status(500)
+        .json({ killed: true, error: "killed here, but the kill could not be written down" });
   });
 
   router.post("/restore", fromThisPage, async (_req, res) => {
     const killsBefore = kills;
-    if (!(await isWritten(killFile.write(false)))) {
-      res.status(500).json({ error: "the flags file can't be written" });
+    if (!(await isWritten(killSwitch.write(false)))) {
+      res.status(500).json({ error: "the kill can't be taken back: nothing could be written" });
       return;
     }
     // A kill that came meanwhile stands.

@@ -52,3 +52,5 @@ export {
   type OpenFlagSource,
 } from "./flag-source/bench.ts";
 export { describeFlagSource } from "./flag-source/suite.ts";
+export { postgresAnswers, postgresForTests, type TestPostgres } from "./postgres-for-tests.ts";
+export { describeOnDatabases, type DatabaseOpeners } from "./describe-on-databases.ts";

@@ -1,12 +1,14 @@
 import { benchChain } from "./chain/bench.ts";
 import { benchExpress } from "./express/bench.ts";
 import { benchStream } from "./stream/bench.ts";
+import { benchKill } from "./kill/bench.ts";
 import { writeDocs } from "./docs-table.ts";
 import { toTable, writeResult, type BenchResult, type Metric } from "./result.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = {
   chain: benchChain,
   express: benchExpress,
+  kill: benchKill,
   stream: benchStream,
 };
 

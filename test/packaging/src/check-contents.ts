@@ -24,7 +24,9 @@ export function checkContents(files: ReadonlyMap<string, string>): string[] {
 function isStray(path: string): boolean {
   return (
     /\.(?:test|bench|config)\.|\.tsbuildinfo$|tsconfig|\.log$/.test(path) ||
-    !/^(?:dist|src|schema)\/|^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(path)
+    !/^(?:dist|src|schema)\/|^migrations\/\d{4}_[a-z_]+\.sql$|^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(
+      path,
+    )
   );
 }
 

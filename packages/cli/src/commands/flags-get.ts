@@ -1,0 +1,31 @@
+import { Command } from "commander";
+import type { CliContext } from "../cli-context.ts";
+import { findFlag, noSuchFeature } from "../flag-row.ts";
+import { parseText } from "../parse-value.ts";
+import { printPairs } from "../print-table.ts";
+
+export function flagsGetCommand(context: CliContext): Command {
+  return new Command("get")
+    .description("one feature, with its list")
+    .argument("<feature>", "the feature", parseText)
+    .action((feature: string) =>
+      context.withSession(async ({ db, names }) => {
+        const stored = await findFlag(db.query, names, feature);
+        if (stored === undefined) throw noSuchFeature(feature);
+        const { flag } = stored;
+        context.show(flag, () =>
+          printPairs([
+            ["feature", flag.feature],
+            ["enabled", flag.enabled],
+            ["percent", flag.percent],
+            ["killed", flag.killed],
+            ["allowlist", flag.allowlist === null ? "none" : JSON.stringify(flag.allowlist)],
+            ["salt", JSON.stringify(flag.salt ?? flag.feature)],
+            ["protected", flag.protected],
+            ["version", flag.version],
+            ["updated", flag.updatedAt],
+          ]),
+        );
+      }),
+    );
+}

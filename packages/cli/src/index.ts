@@ -1,0 +1,2 @@
+export { exitCodes, type ExitCode } from "./exit-codes.ts";
+export { run, type OpenOptions, type RunOptions } from "./run.ts";

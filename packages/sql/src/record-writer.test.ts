@@ -1,0 +1,587 @@
+import type { OutcomeEvent } from "@sluice/contract";
+import { describeOnDatabases, FakeClock } from "@sluice/testkit";
+import { readFileSync } from "node:fs";
+import * as fc from "fast-check";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { SqlDatabase, SqlQuery, SqlResult } from "./database.ts";
+import { sqlNames } from "./names.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
+import { type RecordProblem, recordWriter, type RecordWriterOptions } from "./record-writer.ts";
+
+const migration = readFileSync(new URL("../migrations/0003_records.sql", import.meta.url), "utf8");
+
+function outcome(id: number | string, fields: Partial<OutcomeEvent> = {}): OutcomeEvent {
+  return {
+    v: 2,
+    at_ms: Date.UTC(2026, 0, 1),
+    feature: "demo",
+    event: "outcome",
+    decision_id: "d",
+    outcome: "SUCCEEDED",
+    path: "ai",
+    request_id: String(id),
+    fallback_used: false,
+    latency_ms: 12.6,
+    attempts: [],
+    skipped: [],
+    tools: [],
+    measures: {},
+    ...fields,
+  };
+}
+
+/** Answers when told to; `fails` says with which code a batch of ids is turned down. */
+function fakeDatabase(fails: (ids: readonly string[]) => string | undefined = () => undefined) {
+  const batches: string[][] = [];
+  const texts: string[] = [];
+  const held: (() => void)[] = [];
+  const control = { isHolding: false, isFound: (_id: string) => true, fails };
+  const running = { now: 0, most: 0 };
+  const run = async (text: string, ids: readonly string[]): Promise<SqlResult<unknown>> => {
+    running.now += 1;
+    running.most = Math.max(running.most, running.now);
+    if (control.isHolding) {
+      await new Promise<void>((resolve) => {
+        held.push(resolve);
+      });
+    }
+    running.now -= 1;
+    const code = control.fails(ids);
+    if (code !== undefined) throw Object.assign(new Error("secret row"), { code });
+    texts.push(text);
+    batches.push([...ids]);
+    const rows = ids.flatMap((id, index) => (control.isFound(id) ? [{ place: index + 1 }] : []));
+    return { rows, affected: rows.length };
+  };
+  const query: SqlQuery = <Row>(text: string, parameters: readonly unknown[] = []) => {
+    if (text.includes("pg_attribute")) return Promise.resolve({ rows: [], affected: 0 });
+    return run(text, parameters[0] as string[]) as Promise<SqlResult<Row>>;
+  };
+  return {
+    query,
+    control,
+    batches,
+    texts,
+    running,
+    written: () => batches.flat(),
+    answer: () => held.shift()?.(),
+  };
+}
+
+function rig(
+  options: Partial<RecordWriterOptions> = {},
+  fails?: (ids: readonly string[]) => string | undefined,
+) {
+  const clock = new FakeClock();
+  const db = fakeDatabase(fails);
+  const problems: RecordProblem[] = [];
+  const writer = recordWriter(db, {
+    clock,
+    onProblem: (problem) => problems.push(problem),
+    ...options,
+  });
+  const send = (from: number, count: number): void => {
+    for (let id = from; id < from + count; id += 1) writer.sink(outcome(id));
+  };
+  return { clock, db, writer, problems, send };
+}
+
+const refuse = (): never => {
+  throw new Error("no");
+};
+
+const ids = (from: number, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => String(from + index));
+
+describe("recordWriter", () => {
+  test("rows wait 200 ms for others and go in one statement", async () => {
+    const { clock, db, writer, send } = rig();
+    send(0, 3);
+    await clock.advanceAsync(199);
+    expect(db.batches).toEqual([]);
+    expect(writer.pending()).toBe(3);
+    await clock.advanceAsync(1);
+    expect(db.batches).toEqual([["0", "1", "2"]]);
+    expect(writer.pending()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("200 rows do not wait, and the request that brings the last does not write them", async () => {
+    const { clock, db, send } = rig();
+    send(0, 450);
+    expect(db.batches).toEqual([]);
+    await clock.advanceAsync(0);
+    expect(db.batches.map((batch) => batch.length)).toEqual([200, 200, 50]);
+  });
+
+  test("what is no outcome is not written", async () => {
+    const { clock, db, writer } = rig();
+    writer.sink({ v: 2, at_ms: 0, feature: "demo", event: "disabled_noop", reason: "x" as never });
+    expect(clock.pendingTimers).toBe(0);
+    await writer.flush();
+    expect(db.batches).toEqual([]);
+  });
+
+  test("one statement runs at a time, and rows that come meanwhile follow", async () => {
+    const { clock, db, send } = rig({ batchRows: 2 });
+    db.control.isHolding = true;
+    send(0, 2);
+    await clock.advanceAsync(0);
+    send(2, 3);
+    await clock.advanceAsync(1_000);
+    expect(db.batches).toEqual([]);
+    db.answer();
+    await clock.advanceAsync(0);
+    db.answer();
+    await clock.advanceAsync(199);
+    expect(db.batches).toEqual([
+      ["0", "1"],
+      ["2", "3"],
+    ]);
+    await clock.advanceAsync(1);
+    db.answer();
+    await clock.advanceAsync(0);
+    expect(db.batches[2]).toEqual(["4"]);
+  });
+
+  test("the oldest rows are dropped for newer ones, counted, and told once", async () => {
+    const { clock, db, writer, problems, send } = rig({ capacity: 5, batchRows: 2 });
+    send(0, 8);
+    expect([writer.dropped(), writer.pending()]).toEqual([3, 5]);
+    await clock.advanceAsync(0);
+    expect(db.written()).toEqual(ids(3, 5));
+    send(8, 8);
+    await clock.advanceAsync(0);
+    expect(problems).toMatchObject([{ state: "dropping", dropped: 3 }]);
+    await clock.advanceAsync(10_000);
+    send(16, 1);
+    await clock.advanceAsync(200);
+    expect(problems.map((problem) => problem.state)).toEqual(["dropping", "written"]);
+  });
+
+  test("a row that was overwritten while its statement ran is lost only if that fails", async () => {
+    const { clock, db, writer, send } = rig({ capacity: 4, batchRows: 2 });
+    db.control.isHolding = true;
+    send(0, 2);
+    await clock.advanceAsync(0);
+    send(2, 4);
+    expect(writer.dropped()).toBe(0);
+    db.control.isHolding = false;
+    db.answer();
+    await clock.advanceAsync(0);
+    expect([db.written(), writer.dropped()]).toEqual([ids(0, 6), 0]);
+
+    db.control.isHolding = true;
+    send(6, 2);
+    await clock.advanceAsync(0);
+    send(8, 4);
+    db.control.isHolding = false;
+    db.control.fails = () => "57P01";
+    db.answer();
+    await clock.advanceAsync(0);
+    db.control.fails = () => undefined;
+    await clock.advanceAsync(100);
+    expect([db.written(), writer.dropped()]).toEqual([[...ids(0, 6), ...ids(8, 4)], 2]);
+  });
+
+  test("rows stay while the database is away; it is asked ever more rarely and told of once", async () => {
+    let asked = 0;
+    let isAway = true;
+    const { clock, db, writer, problems, send } = rig({}, () => {
+      asked += 1;
+      return isAway ? "ECONNREFUSED" : undefined;
+    });
+    send(0, 300);
+    await clock.advanceAsync(60_000);
+    expect(asked).toBeLessThan(20);
+    expect(writer.pending()).toBe(300);
+    send(300, 300);
+    isAway = false;
+    await clock.advanceAsync(5_000);
+    expect(db.written()).toEqual(ids(0, 600));
+    expect(db.texts[0]).toContain("NOT EXISTS");
+    expect(db.texts[1]).not.toContain("NOT EXISTS");
+    expect(problems).toEqual([
+      { state: "away", code: "ECONNREFUSED", pending: 300, dropped: 0 },
+      { state: "written", pending: 400, dropped: 0 },
+    ]);
+  });
+
+  test("a bad row costs itself alone, and is told without its text", async () => {
+    const { clock, db, writer, problems, send } = rig({}, (batch) =>
+      batch.includes("77") || batch.includes("150") ? "23514" : undefined,
+    );
+    send(0, 200);
+    await clock.advanceAsync(0);
+    expect(db.written()).toEqual(ids(0, 200).filter((id) => id !== "77" && id !== "150"));
+    expect(db.batches.length).toBeLessThan(30);
+    expect(writer.dropped()).toBe(2);
+    expect(problems.map(({ state, code }) => [state, code])).toEqual([["refused", "23514"]]);
+  });
+
+  test("flush resolves when what was pending at the call is acknowledged", async () => {
+    const { clock, db, writer, send } = rig();
+    db.control.isHolding = true;
+    send(0, 1);
+    let isFlushed = false;
+    const flushed = writer.flush().then(() => {
+      isFlushed = true;
+      return undefined;
+    });
+    send(1, 1);
+    await clock.advanceAsync(0);
+    expect(isFlushed).toBe(false);
+    db.answer();
+    await flushed;
+    expect(db.written()).toEqual(["0"]);
+    expect(writer.pending()).toBe(1);
+  });
+
+  test("close writes what is pending, takes nothing more, and leaves no timer", async () => {
+    const { clock, db, writer, send } = rig();
+    send(0, 250);
+    await writer.close();
+    await writer.close();
+    send(250, 1);
+    expect(db.written()).toEqual(ids(0, 250));
+    expect(writer.dropped()).toBe(1);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("close gives up at its deadline and counts what is left", async () => {
+    const { clock, writer, send } = rig({}, () => "57P03");
+    send(0, 3);
+    await clock.advanceAsync(1_000);
+    const closing = writer.close();
+    await clock.advanceAsync(4_999);
+    expect(writer.pending()).toBe(3);
+    await clock.advanceAsync(1);
+    await closing;
+    expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 3, 0]);
+  });
+
+  test("close does not wait for an answer that never comes", async () => {
+    const { clock, db, writer, send } = rig();
+    db.control.isHolding = true;
+    send(0, 1);
+    const closing = writer.close();
+    await clock.advanceAsync(5_000);
+    await closing;
+    expect(writer.dropped()).toBe(1);
+    db.answer();
+    await clock.advanceAsync(10_000);
+    expect([writer.dropped(), clock.pendingTimers]).toEqual([1, 0]);
+  });
+
+  test("a serverless host is given one promise until nothing is pending", async () => {
+    const held: Promise<void>[] = [];
+    const { clock, db, send } = rig({ waitUntil: (written) => held.push(written) });
+    send(0, 3);
+    expect(held).toHaveLength(1);
+    await clock.advanceAsync(200);
+    await held[0];
+    expect(db.written()).toEqual(ids(0, 3));
+    send(3, 1);
+    expect(held).toHaveLength(2);
+  });
+
+  test("a hook that throws changes nothing", async () => {
+    const { clock, db, send } = rig({ waitUntil: refuse, onProblem: refuse, capacity: 1 });
+    send(0, 2);
+    await clock.advanceAsync(200);
+    expect(db.written()).toEqual(["1"]);
+  });
+
+  test("in mode fill a row that comes a little later is found, and one that never comes is lost", async () => {
+    const { clock, db, writer, send } = rig({ mode: "fill" });
+    db.control.isFound = (id) => id === "0";
+    send(0, 3);
+    await clock.advanceAsync(200);
+    expect([writer.pending(), writer.dropped()]).toEqual([2, 0]);
+    db.control.isFound = (id) => id !== "2";
+    await clock.advanceAsync(1_200);
+    expect([writer.pending(), writer.dropped()]).toEqual([1, 0]);
+    await clock.advanceAsync(10_000);
+    expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 1, 0]);
+  });
+
+  test("every row is written once and in order, or counted, whatever happens when", async () => {
+    const step = fc.oneof(
+      fc.record({ send: fc.integer({ min: 1, max: 12 }) }),
+      fc.record({ pass: fc.integer({ min: 0, max: 6_000 }) }),
+      fc.record({ away: fc.boolean() }),
+      fc.record({ hold: fc.boolean() }),
+      fc.constant({ answer: true }),
+      fc.constant({ flush: true }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (steps, capacity, batchRows) => {
+          let isAway = false;
+          const { clock, db, writer, send } = rig({ capacity, batchRows }, (batch) => {
+            if (isAway) return "08006";
+            return batch.some((id) => id.endsWith("7")) ? "22001" : undefined;
+          });
+          let sent = 0;
+          for (const next of steps) {
+            if ("send" in next) {
+              send(sent, next.send);
+              sent += next.send;
+            } else if ("pass" in next) await clock.advanceAsync(next.pass);
+            else if ("away" in next) isAway = next.away;
+            else if ("hold" in next) db.control.isHolding = next.hold;
+            else if ("answer" in next) db.answer();
+            else void writer.flush();
+            expect(writer.pending()).toBeLessThanOrEqual(capacity);
+          }
+          isAway = false;
+          db.control.isHolding = false;
+          db.answer();
+          await clock.advanceAsync(20_000);
+          await writer.flush();
+          const numbers = db.written().map(Number);
+          expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+          expect(new Set(numbers).size).toBe(numbers.length);
+          expect(numbers.length + writer.dropped()).toBe(sent);
+          expect([writer.pending(), clock.pendingTimers]).toEqual([0, 0]);
+          expect(db.running.most).toBeLessThanOrEqual(1);
+        },
+      ),
+    );
+  });
+});
+
+const openers = {
+  postgres: (connectionString: string): SqlDatabase => postgres({ connectionString }),
+  pglite: (): SqlDatabase => pglite(),
+};
+
+describeOnDatabases("recordWriter", openers, (open) => {
+  // One database for all of them, because PGlite takes seconds to start; each has its own tables in it.
+  let db: SqlDatabase;
+  let prefixes = 0;
+  let names = sqlNames();
+  let table = "";
+  beforeAll(async () => {
+    db = await open();
+  }, 60_000);
+  beforeEach(() => {
+    prefixes += 1;
+    names = sqlNames({ prefix: `p${prefixes}_` });
+    table = names.table("ai_training_examples");
+  });
+  const migrate = (): Promise<void> => db.exec(names.render(migration));
+  const start = (
+    options: Partial<RecordWriterOptions> = {},
+    over: Pick<SqlDatabase, "query"> = db,
+  ) => {
+    const problems: RecordProblem[] = [];
+    const clock = new FakeClock();
+    const writer = recordWriter(over, {
+      clock,
+      names,
+      onProblem: (problem) => problems.push(problem),
+      ...options,
+    });
+    return { clock, writer, problems };
+  };
+  const all = async (): Promise<readonly Record<string, unknown>[]> =>
+    (await db.query(`SELECT to_jsonb(t) AS row FROM ${table} AS t ORDER BY request_id`)).rows.map(
+      ({ row }) => row as Record<string, unknown>,
+    );
+
+  test("a full outcome and a bare one are rows with every column of theirs", async () => {
+    await migrate();
+    const { writer } = start();
+    writer.sink(
+      outcome("a", {
+        requested_provider: "x",
+        selected_provider: 'y"{},\\NULL',
+        route_strategy: "weighted",
+        fallback_provider: "NULL",
+        fallback_used: true,
+        prompt_template_version: "v 1",
+        failure_code: "OUTPUT_NOT_JSON",
+        outcome: "STUBBED",
+        path: "stub",
+        first_content_ms: 4.2,
+        input_tokens: 1,
+        output_tokens: 2,
+        cost_nano_usd: Number.MAX_SAFE_INTEGER,
+        measures: { score: 1e-7, huge: 1e300, isKept: true, tone: "warm" },
+      }),
+    );
+    writer.sink(outcome("b"));
+    await writer.flush();
+    const [full, bare] = await all();
+    expect(full).toMatchObject({
+      request_id: "a",
+      requested_provider: "x",
+      selected_provider: 'y"{},\\NULL',
+      route_strategy: "weighted",
+      fallback_provider: "NULL",
+      fallback_used: true,
+      latency_ms: 13,
+      prompt_template_version: "v 1",
+      feature: "demo",
+      outcome: "STUBBED",
+      failure_code: "OUTPUT_NOT_JSON",
+      schema_valid: false,
+      input_tokens: 1,
+      output_tokens: 2,
+      cost_nano_usd: Number.MAX_SAFE_INTEGER,
+      first_content_ms: 4,
+      metadata: { score: 1e-7, huge: 1e300, isKept: 1, "tone.warm": 1 },
+    });
+    expect(new Date(String(full?.["created_at"])).getTime()).toBe(Date.UTC(2026, 0, 1));
+    expect(bare).toMatchObject({ selected_provider: null, schema_valid: true, metadata: null });
+  });
+
+  test("the migration may run twice, and no column of the table takes a body", async () => {
+    await migrate();
+    await migrate();
+    const body = "word ".repeat(40);
+    const { rows } = await db.query<{ name: string; type: string }>(
+      `SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
+       WHERE attrelid = $1::regclass AND attnum > 0`,
+      [table],
+    );
+    expect(rows).toHaveLength(18);
+    for (const { name } of rows.filter(({ type }) => type === "text")) {
+      await expect(
+        db.query(`INSERT INTO ${table} (${name}) VALUES ($1)`, [body]),
+      ).rejects.toMatchObject({ code: "23514" });
+    }
+    for (const metadata of [
+      body,
+      [1],
+      { a: body },
+      { a: [1] },
+      { a: { b: 1 } },
+      { [body]: 1 },
+      { a: true },
+      Object.fromEntries(
+        Array.from({ length: 400 }, (_, index) => [`a.word${index}_word_word`, 1]),
+      ),
+    ]) {
+      await expect(
+        db.query(`INSERT INTO ${table} (metadata) VALUES ($1::text::jsonb)`, [
+          JSON.stringify(metadata),
+        ]),
+      ).rejects.toMatchObject({ code: "23514" });
+    }
+    expect(rows.filter(({ type }) => type === "jsonb")).toHaveLength(1);
+    await db.query(`INSERT INTO ${table} (metadata) VALUES ('{"a":-1.5,"bC":2}'), ('{}'), (NULL)`);
+  });
+
+  test("the indexes stand under the names of the settings", async () => {
+    await migrate();
+    const { rows } = await db.query<{ definition: string }>(
+      `SELECT indexdef AS definition FROM pg_indexes
+       WHERE tablename = $1 ORDER BY indexname`,
+      [`p${prefixes}_ai_training_examples`],
+    );
+    expect(
+      rows.map(({ definition }) =>
+        definition.replace(/^.* INDEX /, "").replaceAll(`p${prefixes}_`, "p_"),
+      ),
+    ).toEqual([
+      "p_ai_training_examples_by_provider ON public.p_ai_training_examples USING btree (selected_provider, created_at DESC)",
+      "p_ai_training_examples_by_request ON public.p_ai_training_examples USING btree (request_id)",
+      "p_ai_training_examples_by_strategy ON public.p_ai_training_examples USING btree (route_strategy, created_at DESC)",
+      "p_ai_training_examples_by_time ON public.p_ai_training_examples USING brin (created_at)",
+    ]);
+  });
+
+  test("rows that the table refuses cost themselves only", async () => {
+    await migrate();
+    const { writer, problems } = start();
+    for (let id = 0; id < 300; id += 1) writer.sink(outcome(id));
+    writer.sink(outcome("z", { selected_provider: "p".repeat(129) }));
+    writer.sink(outcome("with a NUL \0"));
+    writer.sink(outcome("too slow", { latency_ms: 1e12 }));
+    for (let id = 300; id < 500; id += 1) writer.sink(outcome(id));
+    await writer.flush();
+    expect(await all()).toHaveLength(500);
+    expect(writer.dropped()).toBe(3);
+    expect(problems).toHaveLength(1);
+  });
+
+  test("a write whose answer was lost is not written twice", async () => {
+    await migrate();
+    const cut = { isDue: true };
+    const query: SqlQuery = async <Row>(text: string, parameters?: readonly unknown[]) => {
+      const result = await db.query<Row>(text, parameters);
+      if (cut.isDue && text.startsWith("INSERT")) {
+        cut.isDue = false;
+        throw Object.assign(new Error("cut"), { code: "08006" });
+      }
+      return result;
+    };
+    const { clock, writer } = start({}, { query });
+    for (let id = 0; id < 7; id += 1) writer.sink(outcome(id, { at_ms: 1_800_000_000_123.456 }));
+    const flushed = writer.flush();
+    while (cut.isDue) await clock.advanceAsync(0);
+    await clock.advanceAsync(1);
+    writer.sink(outcome(7));
+    await clock.advanceAsync(5_000);
+    await flushed;
+    await writer.flush();
+    expect(await all()).toHaveLength(8);
+  });
+
+  test("rows wait for a table that is not there yet", async () => {
+    const { clock, writer, problems } = start();
+    writer.sink(outcome("a"));
+    const flushed = writer.flush();
+    while (problems.length === 0) await clock.advanceAsync(0);
+    await migrate();
+    await clock.advanceAsync(5_000);
+    await flushed;
+    expect(await all()).toHaveLength(1);
+    expect(problems).toMatchObject([{ state: "away", code: "42P01" }, { state: "written" }]);
+  });
+
+  test("a table of the product's gets our columns, and its rows are filled where they are null", async () => {
+    await db.exec(`
+      CREATE TABLE ${table} (
+        id serial PRIMARY KEY,
+        request_id uuid NOT NULL,
+        prompt text NOT NULL,
+        latency_ms double precision,
+        selected_provider varchar(20) NOT NULL DEFAULT 'theirs',
+        metadata jsonb NOT NULL DEFAULT '{"their":"own"}'
+      );
+      INSERT INTO ${table} (request_id, prompt) VALUES
+        ('00000000-0000-4000-8000-000000000001', 'body'),
+        ('00000000-0000-4000-8000-000000000002', 'body')`);
+    await migrate();
+    const { writer, problems } = start({ mode: "fill" });
+    writer.sink(
+      outcome("00000000-0000-4000-8000-000000000001", {
+        selected_provider: "ours",
+        requested_provider: "ours",
+        measures: { a: 1 },
+      }),
+    );
+    writer.sink(outcome("not-theirs"));
+    await writer.flush();
+    const [filled, other] = await all();
+    expect(filled).toMatchObject({
+      prompt: "body",
+      latency_ms: 13,
+      requested_provider: "ours",
+      selected_provider: "theirs",
+      feature: "demo",
+      metadata: { their: "own" },
+    });
+    expect(other).toMatchObject({ prompt: "body", latency_ms: null, feature: null });
+    expect(await all()).toHaveLength(2);
+    expect(problems).toMatchObject([{ state: "refused", code: "22P02" }]);
+    await writer.close();
+  });
+});

@@ -1,0 +1,216 @@
+import type { FlagProblem } from "@sluice/contract";
+import { FakeClock } from "@sluice/testkit";
+import { describe, expect, it, vi } from "vitest";
+import type { SqlDatabase, SqlListenHandlers, SqlQuery } from "./database.ts";
+import { sqlRoutes, type SqlRoutesOptions } from "./sql-routes.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** A database with one table, whose changes are heard when the test says so. */
+function fakeDatabase(first: readonly Row[]) {
+  let rows: readonly Row[] = first;
+  let standby = false;
+  let handlers: SqlListenHandlers | undefined;
+  const statements: string[] = [];
+  const channels: string[] = [];
+  const query = ((text) => {
+    statements.push(text);
+    const answer = { standby, configs: rows, pid: 1, heard: true };
+    return Promise.resolve({ rows: [answer], affected: 0 });
+  }) as SqlQuery;
+  const db: SqlDatabase = {
+    kind: "postgres",
+    query,
+    exec: () => Promise.resolve(),
+    transaction: (work) => work(query),
+    listen(channel, given) {
+      channels.push(channel);
+      handlers = given;
+      return Promise.resolve({ query, close: () => undefined });
+    },
+    close: () => Promise.resolve(),
+  };
+  return {
+    db,
+    statements,
+    channels,
+    change: (changed: readonly Row[]): void => {
+      rows = changed;
+      handlers?.onNotify("{}");
+    },
+    becomeStandby: (): void => {
+      standby = true;
+    },
+  };
+}
+
+const openai: Row = { provider: "openai", is_default: true, position: 0 };
+const custom: Row = { provider: "custom", position: 1 };
+
+function open(first: readonly Row[], more: Partial<SqlRoutesOptions> = {}) {
+  const clock = new FakeClock();
+  const database = fakeDatabase(first);
+  const problems: FlagProblem[] = [];
+  const routes = sqlRoutes(database.db, {
+    clock,
+    random: () => 0.5,
+    onProblem: (problem) => problems.push(problem),
+    ...more,
+  });
+  const settle = (): Promise<void> => clock.advanceAsync(3000);
+  return {
+    ...database,
+    clock,
+    routes,
+    problems,
+    settle,
+    changeTo: (rows: readonly Row[]): Promise<void> => {
+      database.change(rows);
+      return settle();
+    },
+    shown: (): string[] =>
+      routes
+        .read()
+        .map(({ provider, enabled, weight }) => `${provider} ${enabled ? weight : "off"}`),
+  };
+}
+
+const fail = (): void => {
+  throw new Error("an observer");
+};
+
+describe("routes from SQL", () => {
+  it("are the rows of the table, in its order", async () => {
+    const { routes, settle, shown } = open([custom, openai]);
+    expect(routes.read()).toEqual([]);
+    await settle();
+    await routes.ready();
+    expect(routes.name).toBe("sql");
+    expect(shown()).toEqual(["openai 1", "custom 1"]);
+    routes.close();
+  });
+
+  it("are those given at first until the table was read", async () => {
+    const initial = [{ provider: "openai" }];
+    const { routes, settle, shown } = open([custom], { initial });
+    expect(routes.read()).toBe(initial);
+    await settle();
+    expect(shown()).toEqual(["custom 1"]);
+    routes.close();
+  });
+
+  it("are read from the table of the prefix, and heard on its channel", async () => {
+    const { routes, settle, statements, channels } = open([], { names: { prefix: "p3_" } });
+    await settle();
+    expect(statements.join()).toContain('"public"."p3_ai_provider_configs"');
+    expect(channels[0]).toMatch(/^sluice_changed_/);
+    routes.close();
+  });
+
+  it("follow a change, and tell of it once", async () => {
+    const { routes, settle, changeTo, shown } = open([openai, custom]);
+    await settle();
+    const listener = vi.fn<() => void>();
+    const stop = routes.onChange(listener);
+    await changeTo([openai, { ...custom, weight: 5 }]);
+    expect(shown()).toEqual(["openai 1", "custom 5"]);
+    expect(listener).toHaveBeenCalledOnce();
+    stop();
+    await changeTo([openai]);
+    expect(listener).toHaveBeenCalledOnce();
+    routes.close();
+  });
+
+  it("are the same array while nothing of theirs changed, whatever the order of rows", async () => {
+    const { routes, settle, changeTo } = open([openai, custom]);
+    await settle();
+    const rows = routes.read();
+    await changeTo([custom, { ...openai, version: 7, owner: "us" }]);
+    expect(routes.read()).toBe(rows);
+    routes.close();
+  });
+
+  it("stay as they were when a row is malformed, and that is told once for each change", async () => {
+    const { routes, settle, changeTo, problems } = open([openai, custom]);
+    await settle();
+    const good = routes.read();
+    await changeTo([openai, { ...custom, weight: "secret" }]);
+    await settle();
+    expect(routes.read()).toBe(good);
+    const problem = {
+      variable: "public.ai_provider_configs.weight",
+      expected: "an integer from 0 to 1000000",
+      readAs: "the last good route",
+    };
+    expect(problems).toEqual([problem]);
+    await changeTo([openai, { ...custom, weight: "other" }]);
+    expect(problems).toEqual([problem, problem]);
+    routes.close();
+  });
+
+  it("take a row again when it is mended", async () => {
+    const { routes, settle, changeTo, shown } = open([openai]);
+    await settle();
+    await changeTo([openai, { ...custom, weight: "much" }]);
+    await changeTo([openai, { ...custom, weight: 2 }]);
+    expect(shown()).toEqual(["openai 1", "custom 2"]);
+    routes.close();
+  });
+
+  it("lose whom a malformed change disables, and do not get them back before it is mended", async () => {
+    const { routes, settle, changeTo, shown } = open([openai, custom]);
+    await settle();
+    const bad = { ...custom, weight: "much" };
+    await changeTo([{ ...openai, enabled: false }, bad]);
+    expect(shown()).toEqual(["openai off", "custom 1"]);
+    await changeTo([openai, bad]);
+    expect(shown()).toEqual(["openai off", "custom 1"]);
+    await changeTo([openai, custom]);
+    expect(shown()).toEqual(["openai 1", "custom 1"]);
+    routes.close();
+  });
+
+  it("go on when who is told of them throws", async () => {
+    const { routes, settle, changeTo, shown } = open([openai], { onProblem: fail });
+    await settle();
+    routes.onChange(fail);
+    await changeTo([{ ...openai, weight: "much" }]);
+    await changeTo([{ ...openai, weight: 4 }]);
+    expect(shown()).toEqual(["openai 4"]);
+    routes.close();
+  });
+
+  it("are ready after 10 s without a database, or when they are closed", async () => {
+    const { routes, clock, becomeStandby } = open([openai]);
+    becomeStandby();
+    const ready = vi.fn<() => void>();
+    void routes.ready().then(ready);
+    await clock.advanceAsync(9999);
+    expect(ready).not.toHaveBeenCalled();
+    await clock.advanceAsync(1);
+    expect(ready).toHaveBeenCalledOnce();
+    routes.close();
+
+    const closed = open([openai]);
+    closed.routes.close();
+    await expect(closed.routes.ready()).resolves.toBeUndefined();
+  });
+
+  it("stay as they were while a standby answers", async () => {
+    const { routes, settle, changeTo, becomeStandby, shown } = open([openai]);
+    await settle();
+    becomeStandby();
+    await changeTo([custom]);
+    expect(shown()).toEqual(["openai 1"]);
+    routes.close();
+  });
+
+  it("answer after they were closed, and leave no timer", async () => {
+    const { routes, settle, clock, shown } = open([openai]);
+    await settle();
+    routes.close();
+    await settle();
+    expect(shown()).toEqual(["openai 1"]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
