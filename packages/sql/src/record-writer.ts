@@ -5,7 +5,9 @@ import {
   type OutcomeEvent,
   type SluiceEvent,
 } from "@sluice/contract";
+import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
+import { errorCode } from "./error-code.ts";
 import { type SqlNames, sqlNames } from "./names.ts";
 import { type GenerationRecord, recordOfOutcome } from "./record-of-outcome.ts";
 import { recordParameters, type RecordStatements, recordStatements } from "./record-statements.ts";
@@ -151,7 +153,7 @@ export function recordWriter(
     const written = new Promise<void>((resolve) => {
       release = resolve;
     });
-    ignoringThrows(() => hold(written));
+    callQuietly(() => hold(written));
   };
 
   const arm = (how: "later" | "now" | "backing off", delayMs: number): void => {
@@ -245,7 +247,7 @@ export function recordWriter(
       );
       return mode === "fill" ? { places: new Set(rows.map((row) => row.place)) } : {};
     } catch (error) {
-      const code = codeOf(error);
+      const code = errorCode(error) ?? "";
       // The table may be made or altered before the next try.
       if (!isRefusal(code)) statements = undefined;
       return { code };
@@ -310,7 +312,7 @@ export function recordWriter(
   const tell = (next: RecordWriterState, code?: string): void => {
     if (state === next) return;
     state = next;
-    ignoringThrows(() =>
+    callQuietly(() =>
       options.onProblem?.({
         state,
         ...(code !== undefined && code !== "" && { code }),
@@ -360,19 +362,6 @@ export function recordWriter(
 /** Class 22 is what the data is not, 23 what the table does not allow, P0 what a trigger raises. */
 function isRefusal(code: string): boolean {
   return /^(?:22|23|P0)[0-9A-Z]{3}$/.test(code);
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { readonly code?: unknown } | undefined)?.code;
-  return typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : "";
-}
-
-function ignoringThrows(call: () => void): void {
-  try {
-    call();
-  } catch {
-    // An observer never changes what is written.
-  }
 }
 
 function assertSize(option: string, size: number): void {

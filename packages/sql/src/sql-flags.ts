@@ -10,6 +10,7 @@ import {
   type RawFlags,
   type Variables,
 } from "@sluice/policy";
+import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
 import { readFlagRows, type FlagRow } from "./read-flag-rows.ts";
@@ -98,13 +99,7 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
     }
     rows = next;
     if (!changed) return;
-    for (const listener of listeners) {
-      try {
-        listener();
-      } catch {
-        // One that throws silences no other.
-      }
-    }
+    for (const listener of listeners) callQuietly(listener);
   };
 
   const watch = watchTables(db, {

@@ -1,6 +1,8 @@
 import { ConfigError, describeValue, type Clock } from "@sluice/contract";
 import { flagAgeMs } from "@sluice/policy";
+import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
+import { errorCode } from "./error-code.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
 import type { SqlFlags } from "./sql-flags.ts";
 
@@ -92,11 +94,7 @@ export function sqlInstance(db: SqlDatabase, options: SqlInstanceOptions): SqlIn
   const tell = (next: InstanceProblem["state"], code?: string): void => {
     if (next === state) return;
     state = next;
-    try {
-      options.onProblem?.({ state, code });
-    } catch {
-      // An observer changes nothing.
-    }
+    callQuietly(() => options.onProblem?.({ state: next, code }));
   };
 
   const write = async (): Promise<void> => {
@@ -107,7 +105,7 @@ export function sqlInstance(db: SqlDatabase, options: SqlInstanceOptions): SqlIn
       if (rows[0]?.littered === true) await db.query(sweep);
       tell("beating");
     } catch (error) {
-      tell("failing", codeOf(error));
+      tell("failing", errorCode(error));
     }
     busy = false;
     if (again && !closed) await write();
@@ -200,9 +198,4 @@ function assertId(id: string): void {
     got: describeValue(id),
     expected: "1 to 128 characters, no control characters",
   });
-}
-
-function codeOf(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" && /^[A-Z0-9_]{1,40}$/u.test(code) ? code : undefined;
 }

@@ -1,5 +1,6 @@
 import type { Clock, FlagProblem, ProviderConfig, RouteSource } from "@sluice/contract";
 import { z } from "zod";
+import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
 import { keyOf, parseProviderRows } from "./parse-provider-rows.ts";
@@ -127,12 +128,3 @@ const withoutDisabled = (
   disabled: ReadonlySet<string>,
 ): readonly ProviderConfig[] =>
   rows.map((row) => (disabled.has(keyOf(row)) ? { ...row, enabled: false } : row));
-
-/** An observer never changes an outcome. */
-function callQuietly(call: () => void): void {
-  try {
-    call();
-  } catch {
-    // One that throws silences no other.
-  }
-}

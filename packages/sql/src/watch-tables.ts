@@ -1,5 +1,7 @@
 import type { Clock, Confirmation } from "@sluice/contract";
+import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase, SqlListener, SqlQuery } from "./database.ts";
+import { errorCode } from "./error-code.ts";
 
 /**
  * How tables are watched now. `listening`: changes are heard. `polling`: they are seen by the next poll.
@@ -139,11 +141,7 @@ export function watchTables(db: SqlDatabase, options: WatchTablesOptions): Table
     if (state === told) return;
     told = state;
     const code = failing?.code ?? (state === "polling" ? lost : undefined);
-    try {
-      options.onState?.({ state, code });
-    } catch {
-      // An observer changes nothing.
-    }
+    callQuietly(() => options.onState?.({ state, code }));
   };
 
   const start = (over: Run["over"], waiters: Waiter[], standsIn = false): void => {
@@ -352,8 +350,4 @@ function isTimeout(error: unknown): boolean {
   return error instanceof WatchError && error.code === "TIMEOUT";
 }
 
-/** The code alone: the text of a database's error may hold the values of a row. */
-function codeOf(error: unknown): string {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : "UNKNOWN";
-}
+const codeOf = (error: unknown): string => errorCode(error) ?? "UNKNOWN";
