@@ -53,6 +53,16 @@ export type { Clock } from "./ports/clock.ts";
 export type { EventSink } from "./ports/event-sink.ts";
 export type { Confirmation, FlagSource } from "./ports/flag-source.ts";
 export type { NewId } from "./ports/ids.ts";
+export {
+  metricArms,
+  type AdmissionVerdict,
+  type CircuitSample,
+  type MetricArm,
+  type MetricSample,
+  type MetricSink,
+  type OutcomeSample,
+  type ResponseSample,
+} from "./ports/metric-sink.ts";
 export type {
   Provider,
   ProviderAsk,

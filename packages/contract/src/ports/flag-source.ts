@@ -16,6 +16,8 @@ export interface FlagSource {
   readSwitches(): { readonly switches: Switches; readonly problems: readonly FlagProblem[] };
   /** Undefined for a source that cannot go stale. */
   confirmedAt(): Confirmation | undefined;
+  /** Why the last try to confirm failed, as a code (SQLSTATE or the system's); undefined while all is well. */
+  trouble?(): string | undefined;
   /** Called after a change became readable. A source that cannot tell never calls; readers poll. */
   onChange(listener: () => void): () => void;
   /** Stops watching. Reads go on answering, and go stale where the source can. */
