@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { parseOptions } from "@sluice/contract";
+import { configuredNameSchema, parseOptions } from "@sluice/contract";
 import { z } from "zod";
 
 const wholeNumber = (min: number, max: number, byDefault: number) =>
@@ -12,7 +12,7 @@ const wholeNumber = (min: number, max: number, byDefault: number) =>
 
 const shippedFlags = fileURLToPath(new URL("../flags.env", import.meta.url));
 
-export const appEnvSchema = z.object({
+const variables = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   /** The demo has no sign-in, so only this machine may reach it unless told otherwise. */
   CHAT_HOST: z.string().min(1).default("127.0.0.1"),
@@ -20,6 +20,22 @@ export const appEnvSchema = z.object({
   /** Flags and records in PostgreSQL, in place of the flags file. */
   DATABASE_URL: z
     .url({ protocol: /^postgres(?:ql)?$/, error: "a postgres or postgresql URL" })
+    .optional(),
+  /** The same in a database inside the process, which keeps its rows in this folder. */
+  SLUICE_FOLDER: z.string().min(1).optional(),
+  /** Whose rows of `ai_provider_configs` are obeyed. */
+  SLUICE_ENVIRONMENT: configuredNameSchema.default("prod"),
+  /** Mounts the probe route for `sluice verify`. */
+  SLUICE_PROBE_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,1024}$/, { error: "16 to 1024 characters without spaces" })
+    .optional(),
+  /** Limits that all processes share in Redis. */
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: "a redis or rediss URL" }).optional(),
+  /** Keys the hash under which visitors stand in Redis. */
+  ADMISSION_SECRET: z
+    .string()
+    .regex(/^.{16,}$/, { error: "at least 16 characters" })
     .optional(),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),
@@ -34,6 +50,11 @@ export const appEnvSchema = z.object({
   /** Time limit of one model call. */
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
 });
+
+export const appEnvSchema = variables.refine(
+  ({ DATABASE_URL, SLUICE_FOLDER }) => DATABASE_URL === undefined || SLUICE_FOLDER === undefined,
+  { path: ["SLUICE_FOLDER"], error: "none beside DATABASE_URL: there is one database" },
+);
 
 export type AppEnv = z.output<typeof appEnvSchema>;
 

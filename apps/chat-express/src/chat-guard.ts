@@ -1,9 +1,16 @@
-import type { EventSink, FlagSource } from "@sluice/contract";
-import { createGuard, memoryAdmission, type Guard } from "@sluice/guard";
+import type {
+  AdmissionStore,
+  EventSink,
+  FlagSource,
+  MetricSink,
+  RouteSource,
+} from "@sluice/contract";
+import { createGuard, type Guard } from "@sluice/guard";
 import { customProvider, openaiProvider } from "@sluice/providers";
 import type { z } from "zod";
 import { chatContract, type ChatRequest } from "./chat-contract.ts";
 import { legacyReply } from "./legacy-chat.ts";
+import { ownAdmission } from "./shared-admission.ts";
 
 export type ChatGuard = Guard<
   ChatRequest,
@@ -20,6 +27,13 @@ export interface ChatGuardOptions {
   readonly baseUrl: string | undefined;
   /** A second host, which stands in where the first fails and `FF_PROVIDER_FAILOVER_ENABLED` is true. */
   readonly custom: CustomHost | undefined;
+  /** Who may be called, live. Default: all that there are, OpenAI first. */
+  readonly routes?: RouteSource | undefined;
+  /** Whose candidates count. */
+  readonly environment?: string | undefined;
+  readonly metrics?: MetricSink | undefined;
+  /** Default: of this process alone. */
+  readonly admission?: AdmissionStore | undefined;
   readonly sinks: readonly EventSink[];
 }
 
@@ -39,6 +53,7 @@ const prompt = ({ messages }: ChatRequest) => [
 
 export function chatGuard(options: ChatGuardOptions): ChatGuard {
   const { flags, model, timeoutMs, apiKey, baseUrl, custom, sinks } = options;
+  const { admission = ownAdmission(), routes, environment = "prod", metrics } = options;
   const openai = openaiProvider({ model, apiKey, baseUrl, prompt });
   return createGuard({
     feature: "chat_ai",
@@ -50,21 +65,18 @@ export function chatGuard(options: ChatGuardOptions): ChatGuard {
         custom === undefined
           ? [openai]
           : [openai, customProvider({ name: "custom", ...custom, prompt })],
-      candidates: [
-        { provider: "openai", isDefault: true },
-        ...(custom === undefined ? [] : [{ provider: "custom" }]),
+      environment,
+      candidates: routes ?? [
+        { provider: "openai", environment, isDefault: true },
+        ...(custom === undefined ? [] : [{ provider: "custom", environment }]),
       ],
     },
     flags,
     budget: { callsPerRun: 4, tokensPerRun: 8_000_000, maxOutputTokens: 800 },
-    // What it would refuse is recorded; to refuse it, set the modes to "enforce".
-    admission: memoryAdmission({
-      userInFlight: { limit: 4, mode: "shadow" },
-      globalInFlight: { limit: 200, mode: "shadow" },
-      messageRate: { count: 600, perMs: 60_000, burst: 120, mode: "shadow" },
-    }),
+    admission,
     timeoutMs,
     onFailure: "failed",
     sinks,
+    ...(metrics !== undefined && { metrics }),
   });
 }

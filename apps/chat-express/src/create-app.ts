@@ -1,14 +1,15 @@
 import { fileURLToPath } from "node:url";
 import type { FlagSource } from "@sluice/contract";
-import { guardRoute } from "@sluice/express";
-import express, { type Express } from "express";
+import { countResponses, guardRoute, probeRoute } from "@sluice/express";
+import express, { type Express, type RequestHandler } from "express";
 import { answerError } from "./answer-error.ts";
-import { chatRequestSchema } from "./chat-contract.ts";
+import { chatRequestSchema, type ChatRequest } from "./chat-contract.ts";
 import type { ChatGuard } from "./chat-guard.ts";
 import { isAuthoritative } from "./gateway-mode.ts";
 import type { KillSwitch } from "./kill-file.ts";
 import { legacyChat } from "./legacy-chat.ts";
 import { operatorRoutes } from "./operator-routes.ts";
+import type { RecentFigures } from "./recent-figures.ts";
 import { recentOutcomes } from "./recent-outcomes.ts";
 import { visitors } from "./visitor.ts";
 
@@ -20,6 +21,17 @@ export interface AppOptions {
   readonly upstream: string;
   /** Makes the first provider fail, or work again; only of a local stand-in. */
   readonly breakDown?: ((broken: boolean) => void) | undefined;
+  /** Of the whole fleet, where its processes write them down. */
+  readonly figures?: (() => Promise<RecentFigures>) | undefined;
+  /** For `sluice verify`. */
+  readonly probe?: ProbeOptions | undefined;
+}
+
+export interface ProbeOptions {
+  readonly token: string;
+  readonly instance?: string | undefined;
+  /** Whether a run costs nothing; else the gates alone are asked. */
+  readonly isFree: boolean;
 }
 
 const page = fileURLToPath(new URL("../public", import.meta.url));
@@ -38,11 +50,14 @@ export function createApp(options: AppOptions): Express {
     onOutcome: (outcome) => outcomes.note(outcome),
   });
 
+  // Before all that may refuse: what is refused is counted, too.
+  app.use("/api/chat", countResponses(guard));
   app.post("/api/chat", (req, res, next) => {
     const answer = isAuthoritative(flags.readSwitches().switches) ? guarded : legacy;
     return answer(req, res, next);
   });
   app.use("/api", operatorRoutes({ ...options, outcomes }));
+  if (options.probe !== undefined) app.post("/sluice/probe", probe(guard, options.probe));
   app.get("/healthz", (_req, res) => {
     res.json({ status: "ok" });
   });
@@ -54,3 +69,12 @@ export function createApp(options: AppOptions): Express {
   app.use(answerError);
   return app;
 }
+
+const question: ChatRequest = { messages: [{ role: "user", content: "When are you open?" }] };
+
+const probe = (guard: ChatGuard, { token, instance, isFree }: ProbeOptions): RequestHandler =>
+  probeRoute(guard, {
+    token,
+    ...(instance !== undefined && { instance }),
+    ...(isFree && { sample: () => ({ input: question }) }),
+  });

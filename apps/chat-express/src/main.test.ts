@@ -76,6 +76,13 @@ describe("the app", { timeout: 15_000 }, () => {
     ["PORT", { PORT: "99999" }],
     ["CHAT_AI_TIMEOUT_MS", { CHAT_AI_TIMEOUT_MS: "soon" }],
     ["OPENAI_MODEL", { OPENAI_MODEL: "m".repeat(300) }],
+    ["SLUICE_PROBE_TOKEN", { SLUICE_PROBE_TOKEN: "too-short" }],
+    ["SLUICE_ENVIRONMENT", { SLUICE_ENVIRONMENT: "two\nlines" }],
+    // Two databases are one too many.
+    [
+      "SLUICE_FOLDER",
+      { SLUICE_FOLDER: "/tmp/any", DATABASE_URL: "postgresql://me:too-short@127.0.0.1:9/x" },
+    ],
   ])(
     "refuses a malformed %s in one line that names it, with code 2, case %#",
     async (name, env) => {
@@ -83,6 +90,7 @@ describe("the app", { timeout: 15_000 }, () => {
       expect(await app.ended).toEqual({ code: 2, signal: null });
       expect(lines(app.stderr)).toHaveLength(1);
       expect(app.stderr).toContain(name);
+      expect(app.stderr).not.toContain("too-short");
       expect(app.stdout).toBe("");
     },
   );

@@ -4,16 +4,21 @@ import { ConfigError, type SluiceEvent } from "@sluice/contract";
 import { flagFile } from "@sluice/guard";
 import { parseAppEnv } from "./app-env.ts";
 import { chatGuard } from "./chat-guard.ts";
+import { openControlDatabase, prepareTables } from "./control-database.ts";
 import { createApp } from "./create-app.ts";
 import { createKillFile } from "./kill-file.ts";
 import { startLocalUpstream } from "./local-upstream.ts";
-import { openSqlControl } from "./sql-control.ts";
+import { openSharedAdmission } from "./shared-admission.ts";
+import { sqlControl } from "./sql-control.ts";
 
 /** How long open answers may take to finish after SIGTERM. */
 const drainMs = 5000;
 
 async function main(): Promise<void> {
   const env = parseAppEnv(process.env);
+  const database = openControlDatabase(env, printProblem);
+  // Before anything else is opened: another process may have the folder.
+  const isPrepared = database !== undefined && (await prepareTables(database, printProblem));
   const local = env.OPENAI_API_KEY === undefined ? await startLocalUpstream("first") : undefined;
   const second =
     local !== undefined && env.CUSTOM_BASE_URL === undefined
@@ -24,14 +29,30 @@ async function main(): Promise<void> {
   }
   const customUrl = second?.baseUrl ?? env.CUSTOM_BASE_URL;
   const control =
-    env.DATABASE_URL === undefined
-      ? undefined
-      : await openSqlControl(env.DATABASE_URL, (line) => console.error(line));
+    database &&
+    sqlControl(database.db, {
+      environment: env.SLUICE_ENVIRONMENT,
+      providers: customUrl === undefined ? ["openai"] : ["openai", "custom"],
+      onProblem: printProblem,
+    });
   const flags = control?.flags ?? flagFile(env.SLUICE_FLAGS_FILE);
+  const shared =
+    env.REDIS_URL === undefined
+      ? undefined
+      : openSharedAdmission({
+          url: env.REDIS_URL,
+          secret: env.ADMISSION_SECRET,
+          flags,
+          onState: printProblem,
+        });
   const guard = chatGuard({
     flags,
     model: env.OPENAI_MODEL,
     timeoutMs: env.CHAT_AI_TIMEOUT_MS,
+    admission: shared?.store,
+    routes: control?.routes,
+    environment: env.SLUICE_ENVIRONMENT,
+    metrics: control?.metrics,
     // Else the provider reads its own variables, and says which of them is wrong.
     apiKey: local === undefined ? undefined : "local",
     baseUrl: local?.baseUrl,
@@ -47,12 +68,25 @@ async function main(): Promise<void> {
     guard,
     flags,
     killSwitch: control?.killSwitch ?? createKillFile(env.SLUICE_FLAGS_FILE),
+    figures: control?.figures,
+    probe:
+      env.SLUICE_PROBE_TOKEN === undefined
+        ? undefined
+        : {
+            token: env.SLUICE_PROBE_TOKEN,
+            instance: control?.instance,
+            // A run calls a provider, and only those of this machine cost nothing.
+            isFree: local !== undefined && second !== undefined,
+          },
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
     breakDown: local && ((broken) => local.breakDown(broken)),
   });
+  // From its first request on it obeys what stands in the tables.
+  if (isPrepared) await control?.ready();
   const server = createServer(app);
   const release = (): void => {
     guard.close();
+    shared?.close();
     if (control === undefined) flags.close();
     else void control.close();
     void local?.stop();
@@ -86,6 +120,10 @@ async function main(): Promise<void> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+}
+
+function printProblem(line: string): void {
+  console.error(line);
 }
 
 function printAlert(event: SluiceEvent): void {

@@ -3,6 +3,7 @@ import express, { type RequestHandler, type Router } from "express";
 import type { ChatGuard } from "./chat-guard.ts";
 import { isAuthoritative } from "./gateway-mode.ts";
 import type { KillSwitch } from "./kill-file.ts";
+import type { RecentFigures } from "./recent-figures.ts";
 import type { RecentOutcomes } from "./recent-outcomes.ts";
 
 export interface OperatorRoutesOptions {
@@ -12,11 +13,12 @@ export interface OperatorRoutesOptions {
   readonly outcomes: RecentOutcomes;
   readonly upstream: string;
   readonly breakDown?: ((broken: boolean) => void) | undefined;
+  readonly figures?: (() => Promise<RecentFigures>) | undefined;
 }
 
 /** What the page asks and does besides chatting. */
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
-  const { guard, flags, killSwitch, outcomes, upstream, breakDown } = options;
+  const { guard, flags, killSwitch, outcomes, upstream, breakDown, figures } = options;
   const router = express.Router();
   let kills = 0;
   let broken = false;
@@ -42,7 +44,20 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
       ],
       outcomes: outcomes.counts(),
       inFlight: guard.inFlight,
+      figures: figures !== undefined,
     });
+  });
+
+  router.get("/figures", async (_req, res) => {
+    if (figures === undefined) {
+      res.status(404).json({ error: "no database, no figures" });
+      return;
+    }
+    try {
+      res.json(await figures());
+    } catch {
+      res.status(503).json({ error: "the database can't be read" });
+    }
   });
 
   router.get("/decisions/:id", (req, res) => {

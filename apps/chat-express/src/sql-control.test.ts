@@ -1,9 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import {
   chatCompletion,
   postgresAnswers,
   postgresForTests,
+  runPsql,
   sendJson,
   startProcess,
   startUpstream,
@@ -13,18 +13,17 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 
-/** As an operator has it: psql, and nothing of ours. */
-function psql(connectionString: string, statement: string): string {
-  const { status, stdout, stderr } = spawnSync(
-    "psql",
-    ["--no-psqlrc", "-At", "-v", "ON_ERROR_STOP=1", "-d", connectionString, "-c", statement],
-    { encoding: "utf8" },
-  );
-  if (status !== 0) throw new Error(stderr);
-  return stdout.trim();
-}
+const chat = (url: string): Promise<Response> =>
+  fetch(`${url}/api/chat`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ messages: [{ role: "user", content: "a secret of mine" }] }),
+  });
 
-async function start(connectionString: string): Promise<{
+async function start(
+  connectionString: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{
   readonly app: RunningProcess;
   readonly url: string;
   readonly path: () => Promise<string | null>;
@@ -39,16 +38,13 @@ async function start(connectionString: string): Promise<{
       FF_CHAT_GATEWAY_ENABLED: "true",
       OPENAI_API_KEY: "sk-test",
       OPENAI_BASE_URL: `${upstream.url}/v1`,
+      ...env,
     },
   });
   onTestFinished(async () => void (await app.kill()));
   const [, url = ""] = await app.printed(/^chat-express listens on (\S+)$/m);
   const path = async (): Promise<string | null> => {
-    const response = await fetch(`${url}/api/chat`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ messages: [{ role: "user", content: "a secret of mine" }] }),
-    });
+    const response = await chat(url);
     expect(response.status).toBe(200);
     return response.headers.get("sluice-path");
   };
@@ -72,12 +68,12 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     const { path, untilPath } = await start(connectionString);
 
     expect(await path()).toBe("stub");
-    psql(
+    runPsql(
       connectionString,
       "UPDATE feature_state SET enabled = true, rollout_percent = 100 WHERE feature_name = 'chat_ai'",
     );
     await untilPath("ai");
-    psql(
+    runPsql(
       connectionString,
       "UPDATE feature_state SET enabled = false, rollout_percent = 0 WHERE feature_name = 'chat_ai'",
     );
@@ -88,11 +84,11 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     const { connectionString, drop } = postgresForTests();
     onTestFinished(drop);
     const { url, untilPath } = await start(connectionString);
-    psql(connectionString, "UPDATE feature_state SET enabled = true, rollout_percent = 100");
+    runPsql(connectionString, "UPDATE feature_state SET enabled = true, rollout_percent = 100");
     await untilPath("ai");
 
     expect((await fetch(`${url}/api/kill`, { method: "POST" })).status).toBe(200);
-    expect(psql(connectionString, "SELECT killed FROM feature_state")).toBe("t");
+    expect(runPsql(connectionString, "SELECT killed FROM feature_state")).toBe("t");
     await untilPath("stub");
     expect((await fetch(`${url}/api/restore`, { method: "POST" })).status).toBe(200);
     await untilPath("ai");
@@ -102,27 +98,121 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     const { connectionString, drop } = postgresForTests();
     onTestFinished(drop);
     const { app, untilPath } = await start(connectionString);
-    psql(connectionString, "UPDATE feature_state SET enabled = true, rollout_percent = 100");
+    runPsql(connectionString, "UPDATE feature_state SET enabled = true, rollout_percent = 100");
     await untilPath("ai");
 
     app.signal("SIGTERM");
     await app.ended;
-    const rows = psql(
+    const rows = runPsql(
       connectionString,
       "SELECT count(*) > 0 FROM ai_training_examples WHERE outcome = 'SUCCEEDED' AND selected_provider = 'openai'",
     );
     expect(rows).toBe("t");
-    const text = psql(
+    const text = runPsql(
       connectionString,
       "SELECT string_agg(t::text, ' ') FROM ai_training_examples t",
     );
     expect(text).not.toMatch(/secret|from the model/);
   });
 
+  it("writes the window that is not over on SIGTERM: outcomes, and statuses of what was refused too", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const { app, url, untilPath } = await start(connectionString);
+    runPsql(connectionString, "UPDATE feature_state SET enabled = true, rollout_percent = 100");
+    await untilPath("ai");
+    expect((await fetch(`${url}/api/chat`, { method: "POST", body: "{" })).status).toBe(415);
+
+    app.signal("SIGTERM");
+    expect(await app.ended).toEqual({ code: 0, signal: null });
+    const total = (arm: string, column: string, key: string): string =>
+      runPsql(
+        connectionString,
+        `SELECT sum((${column} ->> '${key}')::int) FROM metric_windows WHERE feature = 'chat_ai' AND arm = '${arm}'`,
+      );
+    expect(Number(total("ai", "outcomes", "SUCCEEDED"))).toBeGreaterThan(0);
+    expect(total("none", "http", "415")).toBe("1");
+    expect(runPsql(connectionString, "SELECT count(*) FROM sluice_instances")).toBe("0");
+    expect(app.stderr).toBe("");
+  });
+
+  it("takes its route from the table, live, and from the rows of its own environment", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const { url, path, untilPath } = await start(connectionString, {
+      SLUICE_ENVIRONMENT: "test",
+      OPENAI_API_KEY: "",
+    });
+    runPsql(
+      connectionString,
+      `UPDATE feature_state SET enabled = true, rollout_percent = 100;
+       INSERT INTO ai_provider_configs (environment, provider, is_default)
+       VALUES ('test', 'custom', true), ('test', 'openai', false)`,
+    );
+    await untilPath("ai");
+    const answeredBy = async (): Promise<unknown> => {
+      const decision = (await chat(url)).headers.get("sluice-decision");
+      const note = await (await fetch(`${url}/api/decisions/${decision}`)).json();
+      return (note as { provider: unknown }).provider;
+    };
+    await vi.waitFor(async () => expect(await answeredBy()).toBe("custom"), { timeout: 4000 });
+
+    runPsql(
+      connectionString,
+      "UPDATE ai_provider_configs SET enabled = false WHERE environment = 'test' AND provider = 'custom'",
+    );
+    await vi.waitFor(async () => expect(await answeredBy()).toBe("openai"), { timeout: 4000 });
+    runPsql(connectionString, "UPDATE ai_provider_configs SET enabled = false");
+    await untilPath("stub");
+    expect(await path()).toBe("stub");
+  });
+
+  it("obeys the route that stands in the table from its first call on", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const before = await start(connectionString);
+    runPsql(
+      connectionString,
+      `UPDATE feature_state SET enabled = true, rollout_percent = 100;
+       UPDATE ai_provider_configs SET enabled = false`,
+    );
+    await before.app.kill();
+    const { path } = await start(connectionString);
+    expect(await path()).toBe("stub");
+  });
+
+  it("tells its page how the arms of the whole fleet did", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const { url } = await start(connectionString);
+    const figures = async (): Promise<unknown> => (await fetch(`${url}/api/figures`)).json();
+    expect(await figures()).toEqual({ minutes: 10, arms: [], p95: [] });
+    runPsql(
+      connectionString,
+      `INSERT INTO metric_windows (window_start, feature, arm, provider, instance_id, outcomes, http)
+       SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - 60), 'chat_ai', arm, provider, 'other',
+         outcomes::jsonb, http::jsonb
+       FROM (VALUES ('ai', 'openai', '{"SUCCEEDED": 4}', '{"200": 4}'),
+         ('ai', 'custom', '{"SUCCEEDED": 1, "FAILED": 2}', '{"200": 1, "502": 2}'),
+         ('none', '', '{}', '{"400": 3}')) AS rows (arm, provider, outcomes, http);
+       INSERT INTO ai_training_examples (feature, selected_provider, latency_ms)
+       VALUES ('chat_ai', 'openai', 120), ('chat_ai', 'openai', 120)`,
+    );
+    expect(await figures()).toEqual({
+      minutes: 10,
+      arms: [
+        { arm: "ai", outcomes: { SUCCEEDED: 5, FAILED: 2 }, http: { 200: 5, 502: 2 } },
+        { arm: "none", outcomes: {}, http: { 400: 3 } },
+      ],
+      p95: [{ provider: "openai", latencyMs: 120 }],
+    });
+  });
+
   it("starts with the database away, says so in one line without its address, and serves the safe path", async () => {
     const { app, path } = await start("postgresql://postgres:hunter2@127.0.0.1:9/none");
     expect(await path()).toBe("stub");
     expect(await path()).toBe("stub");
+    await app.printed(/ECONNREFUSED/);
     const lines = `${app.stdout}${app.stderr}`
       .split("\n")
       .filter((line) => line.startsWith("DATABASE_URL"));

@@ -4,6 +4,7 @@ import type {
   LanguageModelV4CallOptions,
   LanguageModelV4StreamPart,
 } from "@ai-sdk/provider";
+import type { MetricSample } from "@sluice/contract";
 import { describe, expect, it } from "vitest";
 import { generateText, streamText, wrapLanguageModel } from "ai";
 import { MockLanguageModelV4 } from "ai/test";
@@ -71,6 +72,16 @@ describe("a call that is allowed", () => {
         output_tokens: 5,
       },
     ]);
+  });
+
+  it("is a sample for the metrics", async () => {
+    const samples: MetricSample[] = [];
+    const { model, guard } = guarded(answering("an answer"), {
+      metrics: (sample) => samples.push(sample),
+    });
+    await generateText({ model, prompt });
+    guard.flush();
+    expect(samples).toMatchObject([{ kind: "outcome", arm: "ai", outcome: "SUCCEEDED" }]);
   });
 
   it("gets every part of the stream as the model sent it", async () => {

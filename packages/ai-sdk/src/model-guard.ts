@@ -34,6 +34,7 @@ export interface PassedOptions
     | "totalTimeoutMs"
     | "maxStalenessMs"
     | "sinks"
+    | "metrics"
     | "openTelemetry"
     | "clock"
     | "newId"

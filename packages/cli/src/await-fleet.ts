@@ -4,17 +4,19 @@ import type { Session } from "./cli-context.ts";
 import type { FlagRow } from "./flag-row.ts";
 
 /** The staleness limit's default: whoever has not heard by then closes by itself. */
-const timeoutMs = 5000;
+export const defaultWaitMs = 5000;
 
 /**
  * Waits until every living process has applied the flag as it is now. Undefined where nobody could tell:
- * a table without versions, or none of heartbeats. The change itself is written by then.
+ * a table without versions, or none of heartbeats; and where there is no time, 0, to wait. The change
+ * itself is written by then.
  */
 export async function awaitFleet(
   { db, nameOptions }: Session,
   { feature, version }: FlagRow,
+  timeoutMs: number,
 ): Promise<AwaitedInstances | undefined> {
-  if (version === null) return undefined;
+  if (version === null || timeoutMs === 0) return undefined;
   try {
     return await awaitApplied(db, {
       clock: systemClock,

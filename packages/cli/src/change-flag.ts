@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from "node:util";
 import type { SqlNames, SqlQuery } from "@sluice/sql";
+import { changeAgreed } from "./change-agreed.ts";
 import type { CliContext, Session } from "./cli-context.ts";
 import { CliFailure } from "./cli-failure.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -28,6 +28,7 @@ const columnOf = {
   killed: "killed",
   allowlist: "allowlist",
   salt: "salt",
+  protected: "protected",
 } as const;
 
 type PatchKey = keyof typeof columnOf;
@@ -35,39 +36,28 @@ type PatchKey = keyof typeof columnOf;
 const setKeys = (patch: FlagPatch): readonly PatchKey[] =>
   (Object.keys(columnOf) as PatchKey[]).filter((key) => patch[key] !== undefined);
 
-/**
- * Changes a feature's row in one transaction. What widens is confirmed against the row as it then is;
- * where another session changed it while the question stood, it is asked again.
- */
+/** Changes a feature's row in one transaction, once what widens is agreed to. */
 export async function changeFlag(
   context: CliContext,
   { db, names }: Session,
   change: FlagChange,
 ): Promise<FlagRow> {
-  let agreed: FlagRow | undefined;
-  for (;;) {
-    const attempt = await db.transaction(async (query) => {
-      await beginChange(query, change.reason);
-      const stored = await findFlag(query, names, change.feature, true);
-      if (stored === undefined && change.create !== true) throw noSuchFeature(change.feature);
-      const before = stored?.flag ?? closedFlag(change.feature);
-      const widenings = wideningsOf(before, change.patch);
-      if (widenings.length > 0 && !change.yes && !isDeepStrictEqual(before, agreed)) {
-        return { ask: before, widenings };
-      }
-      const write = stored === undefined ? insertFlag : updateFlag;
-      return { done: await write(query, names, change, stored) };
-    });
-    if (attempt.done !== undefined) return attempt.done;
-    await context.confirm(change.feature, attempt.widenings);
-    agreed = attempt.ask;
-  }
-}
-
-/** The audit's reason, and a limit on waiting for whoever holds the row. */
-export async function beginChange(query: SqlQuery, reason: string | undefined): Promise<void> {
-  await query("SELECT set_config('lock_timeout', '3s', true)");
-  if (reason !== undefined) await query("SELECT set_config('sluice.reason', $1, true)", [reason]);
+  const { feature, patch, reason, yes } = change;
+  return changeAgreed<StoredFlag | undefined, FlagRow>(context, db, {
+    what: feature,
+    reason,
+    yes,
+    async read(query) {
+      const stored = await findFlag(query, names, feature, true);
+      if (stored === undefined && change.create !== true) throw noSuchFeature(feature);
+      return stored;
+    },
+    wideningsOf: (stored) => wideningsOf(stored?.flag ?? closedFlag(feature), patch),
+    write: (query, stored) =>
+      stored === undefined
+        ? insertFlag(query, names, change)
+        : updateFlag(query, names, change, stored),
+  });
 }
 
 function closedFlag(feature: string): FlagRow {
@@ -84,14 +74,18 @@ function closedFlag(feature: string): FlagRow {
   };
 }
 
+/** Closed, but for what the patch says. */
 async function insertFlag(
   query: SqlQuery,
   names: SqlNames,
   { feature, patch }: FlagChange,
 ): Promise<FlagRow> {
+  const row = { enabled: false, percent: 0, ...patch };
+  const keys = setKeys(row);
+  const columns = ["feature_name", ...keys.map((key) => columnOf[key])];
   const { rows } = await query<{ row: unknown }>(
-    `INSERT INTO ${names.table("feature_state")} AS t (feature_name, enabled, rollout_percent) VALUES ($1, $2, $3) RETURNING to_jsonb(t) AS row`,
-    [feature, patch.enabled ?? false, patch.percent ?? 0],
+    `INSERT INTO ${names.table("feature_state")} AS t (${columns.join(", ")}) VALUES (${columns.map((_, index) => `$${String(index + 1)}`).join(", ")}) RETURNING to_jsonb(t) AS row`,
+    [feature, ...keys.map((key) => row[key])],
   );
   return parseFlagRow(rows[0]?.row).flag;
 }
@@ -101,10 +95,10 @@ async function updateFlag(
   query: SqlQuery,
   names: SqlNames,
   { feature, patch }: FlagChange,
-  stored: StoredFlag | undefined,
+  stored: StoredFlag,
 ): Promise<FlagRow> {
   const keys = setKeys(patch);
-  const lacking = keys.find((key) => stored !== undefined && !stored.columns.has(columnOf[key]));
+  const lacking = keys.find((key) => !stored.columns.has(columnOf[key]));
   if (lacking !== undefined) {
     throw new CliFailure(
       exitCodes.notFound,

@@ -1,7 +1,17 @@
 import type { SqlNames, SqlQuery } from "@sluice/sql";
 import { z } from "zod";
-import { printTable } from "./print-table.ts";
-import { quoteLiteral } from "./quote-literal.ts";
+import { CliFailure } from "./cli-failure.ts";
+import { exitCodes } from "./exit-codes.ts";
+import type { FlagPatch } from "./widenings.ts";
+
+/** What a change sets besides enabled, percent and killed: what is not there stays. */
+export interface ChangeOthers {
+  /** Null is no list. */
+  readonly allowlist?: readonly string[] | null;
+  /** Null stands for the feature's name. */
+  readonly salt?: string | null;
+  readonly protected?: boolean;
+}
 
 /** A change of a protected feature. */
 export interface ChangeRow {
@@ -13,8 +23,7 @@ export interface ChangeRow {
   readonly enabled: boolean;
   readonly percent: number;
   readonly killed: boolean;
-  /** Of allowlist, salt and protected, those that change as well. */
-  readonly others: Readonly<Record<string, unknown>>;
+  readonly others: ChangeOthers;
   readonly reason: string;
   readonly requestedBy: string;
   readonly approvedBy: string | null;
@@ -30,7 +39,11 @@ const rowSchema = z.object({
   target_enabled: z.boolean(),
   target_percent: z.int(),
   target_killed: z.boolean(),
-  target_others: z.record(z.string(), z.unknown()),
+  target_others: z.object({
+    allowlist: z.array(z.string()).nullable().exactOptional(),
+    salt: z.string().nullable().exactOptional(),
+    protected: z.boolean().exactOptional(),
+  }),
   reason: z.string(),
   requested_by: z.string(),
   approved_by: z.string().nullable(),
@@ -63,6 +76,15 @@ export async function readChanges(
   return rows.map(({ row }) => toChange(row));
 }
 
+/** One change, in whatever state. */
+export async function readChange(query: SqlQuery, names: SqlNames, id: number): Promise<ChangeRow> {
+  const [change] = await readChanges(query, names, { id, open: false });
+  if (change === undefined) {
+    throw new CliFailure(exitCodes.notFound, `no such change: ${String(id)}`);
+  }
+  return change;
+}
+
 function toChange(value: unknown): ChangeRow {
   const row = rowSchema.parse(value);
   return {
@@ -82,43 +104,12 @@ function toChange(value: unknown): ChangeRow {
   };
 }
 
-/** The statement that applies an approved change, for psql; undefined where it names more columns. */
-export function applyingSql(change: ChangeRow, names: SqlNames): string | undefined {
-  if (Object.keys(change.others).length > 0) return undefined;
-  return `UPDATE ${names.table("feature_state")} SET enabled = ${String(change.enabled)}, rollout_percent = ${String(change.percent)}, killed = ${String(change.killed)} WHERE feature_name = ${quoteLiteral(change.feature)};`;
+/** What applying the change sets. */
+export function patchOf({ enabled, percent, killed, others }: ChangeRow): FlagPatch {
+  return { enabled, percent, killed, ...others };
 }
 
-export function printChanges(changes: readonly ChangeRow[]): string {
-  return printTable(
-    [
-      "id",
-      "feature",
-      "state",
-      "enabled",
-      "percent",
-      "killed",
-      "others",
-      "version",
-      "asked by",
-      "approved by",
-      "expires",
-      "reason",
-    ],
-    changes.map((change) => [
-      change.id,
-      change.feature,
-      change.expired && (change.state === "requested" || change.state === "approved")
-        ? "expired"
-        : change.state,
-      change.enabled,
-      change.percent,
-      change.killed,
-      Object.keys(change.others).join(","),
-      change.rowVersion,
-      change.requestedBy,
-      change.approvedBy,
-      change.expiresAt,
-      change.reason,
-    ]),
-  );
+/** Where it stands, an approval or request that is too old told apart. */
+export function stateOfChange({ state, expired }: ChangeRow): string {
+  return expired && (state === "requested" || state === "approved") ? "expired" : state;
 }

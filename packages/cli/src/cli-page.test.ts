@@ -10,7 +10,13 @@ const page = readFileSync(new URL("../../../docs/reference/cli.md", import.meta.
 const never = () => {
   throw new Error("not called");
 };
-const context: CliContext = { withSession: never, show: never, confirm: never };
+const context: CliContext = {
+  env: {},
+  withSession: never,
+  show: never,
+  say: never,
+  confirm: never,
+};
 const program = createProgram(context, { out: never, err: never, onGlobals: never });
 
 function leavesOf(command: Command, path: readonly string[] = []): readonly [string, Command][] {
@@ -38,6 +44,18 @@ it("the page has each command with its arguments, and no other", () => {
   expect(new Set(documented)).toEqual(new Set(usages));
 });
 
+it("the page has an example of each command, and its exit codes", () => {
+  const rows = section("Commands").match(/^\| `sluice .*$/gm) ?? [];
+  const known = new Set(Object.keys(exitCodeMeanings));
+  for (const [path] of leavesOf(program)) {
+    expect(section("Examples")).toMatch(new RegExp(`${path}\\b`));
+    const row = rows.find((text) => new RegExp(`^\\| \`${path}[ \`]`).test(text));
+    const codes = /\| ([\d, ]+) \|$/.exec(row ?? "")?.[1]?.split(", ") ?? [];
+    expect(codes.length).toBeGreaterThan(0);
+    expect(known).toEqual(new Set([...known, ...codes]));
+  }
+});
+
 it("the page has each option, and no other", () => {
   const documented = new Set([...page.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([name]) => name));
   const options = [program, ...leavesOf(program).map(([, command]) => command)]
@@ -51,4 +69,15 @@ it("the page has each exit code with its meaning, and no other", () => {
   expect(rows.map(([, code, meaning]) => [code, meaning])).toEqual(
     Object.entries(exitCodeMeanings),
   );
+});
+
+it.each(leavesOf(program))("the help of %s has an example", (path, command) => {
+  let help = "";
+  command.configureOutput({
+    writeOut: (text) => {
+      help += text;
+    },
+  });
+  command.outputHelp();
+  expect(help).toMatch(new RegExp(`\\nExamples?:\\n {2}.*${path}`));
 });

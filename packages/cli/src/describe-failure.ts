@@ -17,6 +17,7 @@ const unreachableCodes =
 // These have no code in pg.
 const unreachableMessages =
   /^(?:Connection terminated|timeout expired|timeout exceeded when trying to connect|The server does not support SSL|SASL|Client has encountered a connection error)/;
+const missingPassword = /^SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must /;
 
 /** An error as an exit code and a line; no secret is in the line. */
 export function describeFailure(error: unknown, secrets: readonly string[]): Failure {
@@ -32,11 +33,18 @@ function judge(error: unknown): Failure {
   if (error instanceof CommanderError) {
     return { exitCode: error.exitCode === 0 ? exitCodes.done : exitCodes.usage, line: undefined };
   }
+  // The folder of an embedded database; nothing else of it comes from the command line.
+  if (ConfigError.isInstance(error) && error.option === "pglite.folder") {
+    return unreachable(error.message);
+  }
   if (ConfigError.isInstance(error)) return { exitCode: exitCodes.usage, line: error.message };
   if (!(error instanceof Error)) return { exitCode: exitCodes.internal, line: "unknown error" };
   const code = codeOf(error);
   const message = error.message === "" ? code : error.message;
   if (unreachableCodes.test(code) || unreachableStates.test(code)) return unreachable(message);
+  if (code === "" && missingPassword.test(message)) {
+    return unreachable("the server asks for a password: none was given");
+  }
   if (code === "" && unreachableMessages.test(message)) return unreachable(message);
   if (missingStates.test(code)) {
     return {

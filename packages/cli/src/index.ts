@@ -1,2 +1,3 @@
 export { exitCodes, type ExitCode } from "./exit-codes.ts";
-export { run, type OpenOptions, type RunOptions } from "./run.ts";
+export type { OpenOptions } from "./open-database.ts";
+export { run, type RunOptions } from "./run.ts";

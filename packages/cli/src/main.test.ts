@@ -14,6 +14,7 @@ it("the program ends with the exit code, its line on stderr", { timeout: 30_000 
   expect({ status, stdout, stderr }).toEqual({
     status: exitCodes.usage,
     stdout: "",
-    stderr: "sluice: no database: give --database-url or DATABASE_URL\n",
+    stderr:
+      "sluice: no database: give --database-url or DATABASE_URL, or --folder or SLUICE_FOLDER\n",
   });
 });

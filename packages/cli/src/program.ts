@@ -1,3 +1,4 @@
+import { oneLine } from "@sluice/contract";
 import { Command } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { auditCommand } from "./commands/audit.ts";
@@ -7,12 +8,16 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { flagsCommand } from "./commands/flags.ts";
 import { killCommand } from "./commands/kill.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { providersCommand } from "./commands/providers.ts";
 import { restoreCommand } from "./commands/restore.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { exitCodeMeanings } from "./exit-codes.ts";
+import { packageVersion } from "./package-version.ts";
 
 /** Options that every command takes. */
 export interface GlobalOptions {
   readonly databaseUrl?: string;
+  readonly folder?: string;
   readonly schema?: string;
   readonly prefix?: string;
   readonly flagTable?: string;
@@ -31,6 +36,7 @@ Examples:
   sluice migrate
   sluice kill slotgen_ai --reason "answers in the wrong language"
   sluice flags set slotgen_ai --enabled true --percent 5
+  sluice providers set custom --enabled false
   sluice bucket slotgen_ai user-42
   sluice flags list --json
 
@@ -43,10 +49,12 @@ export function createProgram(context: CliContext, options: ProgramOptions): Com
   const program = new Command("sluice")
     .description("Who may reach a model, and who may no longer: the control plane of Sluice.")
     .option("--database-url <url>", "PostgreSQL (default: DATABASE_URL)")
+    .option("--folder <path>", "an embedded database instead (default: SLUICE_FOLDER)")
     .option("--schema <name>", "where our tables stand (default: SLUICE_SCHEMA, or public)")
     .option("--prefix <text>", "before each of their names (default: SLUICE_PREFIX, or none)")
     .option("--flag-table <name>", "the flag table's name (default: SLUICE_FLAG_TABLE)")
     .option("--json", "print JSON")
+    .version(packageVersion(), "--version", "print the version of this program")
     .addHelpText("after", `${examples}\nExit codes:\n${exitCodeLines()}`)
     .hook("preAction", (_this, action) => onGlobals(action.optsWithGlobals<GlobalOptions>()));
   for (const command of [
@@ -55,7 +63,9 @@ export function createProgram(context: CliContext, options: ProgramOptions): Com
     killCommand(context),
     restoreCommand(context),
     changeCommand(context),
+    providersCommand(context),
     bucketCommand(context),
+    verifyCommand(context),
     auditCommand(context),
     doctorCommand(context),
   ]) {
@@ -77,10 +87,14 @@ function configure(
     writeErr: err,
     outputError: (text, write) =>
       write(
-        `sluice: ${text
-          .trim()
-          .replace(/^error: /, "")
-          .replaceAll(/\s*\n\s*/g, " ")}\n`,
+        `sluice: ${oneLine(
+          text
+            .trim()
+            .replace(/^error: /, "")
+            .replaceAll(/\s*\n\s*/g, " ")
+            // A URL in the wrong place.
+            .replaceAll(/:\/\/\S*@/g, "://***@"),
+        )}\n`,
       ),
     getOutHasColors: () => false,
     getErrHasColors: () => false,

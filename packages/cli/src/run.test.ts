@@ -4,45 +4,10 @@ import { migrate, postgres, sqlFlags, sqlInstance, type SqlDatabase } from "@slu
 import { postgresAnswers, postgresForTests, type TestPostgres } from "@sluice/testkit";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { exitCodes } from "./exit-codes.ts";
+import { runCaptured, type Captured, type CaptureSettings } from "./run-captured.ts";
 import { run } from "./run.ts";
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-interface RunSettings {
-  readonly env?: Readonly<Record<string, string>>;
-  /** What is answered on a terminal. */
-  readonly answer?: string;
-}
-
-async function sluice(argv: readonly string[], settings: RunSettings = {}): Promise<Ran> {
-  const { env = {}, answer } = settings;
-  let out = "";
-  let err = "";
-  const code = await run({
-    argv,
-    env,
-    ...(answer !== undefined && { stdin: answers(answer) }),
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    isTty: answer !== undefined,
-    open: (options) => postgres({ ...options, applicationName: "sluice-cli" }),
-  });
-  return { code, out, err };
-}
-
-async function* answers(text: string): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(text);
-}
-
-function expectFailure(ran: Ran, code: number, line: RegExp): void {
+function expectFailure(ran: Captured, code: number, line: RegExp): void {
   expect(ran).toMatchObject({ code, out: "" });
   expect(ran.err).toMatch(line);
   expect(ran.err.trimEnd().split("\n")).toHaveLength(1);
@@ -50,40 +15,47 @@ function expectFailure(ran: Ran, code: number, line: RegExp): void {
 
 describe("without a database", () => {
   it("an unknown command, a malformed value or no URL is wrong usage, in one line", async () => {
-    expectFailure(await sluice(["flog"]), exitCodes.usage, /^sluice: unknown command 'flog'/);
+    expectFailure(await runCaptured(["flog"]), exitCodes.usage, /^sluice: unknown command 'flog'/);
     expectFailure(
-      await sluice(["flags", "lst"]),
+      await runCaptured(["flags", "lst"]),
       exitCodes.usage,
       /^sluice: unknown command 'lst'/,
     );
-    expectFailure(await sluice(["flags", "list", "--loud"]), exitCodes.usage, /--loud/);
+    expectFailure(await runCaptured(["flags", "list", "--loud"]), exitCodes.usage, /--loud/);
     for (const percent of ["101", "-1", "5.5", "", "1e1", "null"]) {
       expectFailure(
-        await sluice(["flags", "set", "f", `--percent=${percent}`]),
+        await runCaptured(["flags", "set", "f", `--percent=${percent}`]),
         exitCodes.usage,
         /0 to 100/,
       );
     }
     expectFailure(
-      await sluice(["flags", "set", "f", "--enabled", "yes"]),
+      await runCaptured(["flags", "set", "f", "--enabled", "yes"]),
       exitCodes.usage,
       /true or false/,
     );
-    expectFailure(await sluice(["flags", "set", "f"]), exitCodes.usage, /nothing to set/);
-    expectFailure(await sluice(["flags", "allow", "f"]), exitCodes.usage, /ids or --clear/);
-    expectFailure(await sluice(["kill", "a\0b"]), exitCodes.usage, /NUL/);
-    expectFailure(await sluice(["audit", "verify", "--anchor", "x"]), exitCodes.usage, /id:hash/);
+    expectFailure(await runCaptured(["flags", "set", "f"]), exitCodes.usage, /nothing to set/);
+    for (const given of [[], ["a", "--clear"], ["a", "--nobody"], ["--clear", "--nobody"]]) {
+      const ran = await runCaptured(["flags", "allow", "f", ...given]);
+      expectFailure(ran, exitCodes.usage, /ids, --clear or --nobody/);
+    }
+    expectFailure(await runCaptured(["kill", "a\0b"]), exitCodes.usage, /NUL/);
     expectFailure(
-      await sluice(["flags", "list"]),
+      await runCaptured(["audit", "verify", "--anchor", "x"]),
+      exitCodes.usage,
+      /id:hash/,
+    );
+    expectFailure(
+      await runCaptured(["flags", "list"]),
       exitCodes.usage,
       /--database-url or DATABASE_URL/,
     );
     const named = ["--database-url", "postgresql://127.0.0.1:1/x", "flags", "list"];
-    expectFailure(await sluice([...named, "--schema", 'a"b']), exitCodes.usage, /schema/);
+    expectFailure(await runCaptured([...named, "--schema", 'a"b']), exitCodes.usage, /schema/);
   });
 
   it("a URL that is none is not shown", async () => {
-    const ran = await sluice(["flags", "list"], { env: { DATABASE_URL: "pa55word@host" } });
+    const ran = await runCaptured(["flags", "list"], { env: { DATABASE_URL: "pa55word@host" } });
     expectFailure(ran, exitCodes.usage, /URL \(not shown\)/);
     expect(ran.err).not.toContain("pa55word");
   });
@@ -93,7 +65,7 @@ describe("without a database", () => {
       "postgresql://me:pa55word@127.0.0.1:1/x",
       "postgresql://me:pa55word@nowhere.invalid/x",
     ]) {
-      const ran = await sluice(["flags", "list"], { env: { DATABASE_URL: url } });
+      const ran = await runCaptured(["flags", "list"], { env: { DATABASE_URL: url } });
       expectFailure(ran, exitCodes.unreachable, /^sluice: the database can't be reached/);
       expect(ran.err).not.toContain("pa55word");
     }
@@ -118,12 +90,14 @@ describe("without a database", () => {
   });
 
   it("help has examples and the exit codes, without colours", async () => {
-    const ran = await sluice(["--help"]);
+    const ran = await runCaptured(["--help"]);
     expect(ran).toMatchObject({ code: exitCodes.done, err: "" });
     expect(ran.out).toContain("Examples:");
     expect(ran.out).toMatch(/^ +6 {2}not confirmed/m);
     expect(ran.out).not.toContain("\u001b");
-    expect((await sluice(["flags", "set", "--help"])).out).toContain("sluice flags set slotgen_ai");
+    expect((await runCaptured(["flags", "set", "--help"])).out).toContain(
+      "sluice flags set slotgen_ai",
+    );
   });
 });
 
@@ -142,12 +116,12 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     url.password = "pa55word";
     return url.href;
   };
-  const done = async (argv: readonly string[], settings: RunSettings = {}): Promise<string> => {
-    const ran = await sluice(argv, { env, ...settings });
+  const done = async (argv: readonly string[], settings: CaptureSettings = {}): Promise<string> => {
+    const ran = await runCaptured(argv, { env, ...settings });
     expect(ran).toMatchObject({ code: exitCodes.done });
     return ran.out;
   };
-  const json = async (argv: readonly string[], settings: RunSettings = {}): Promise<unknown> =>
+  const json = async (argv: readonly string[], settings: CaptureSettings = {}): Promise<unknown> =>
     JSON.parse(await done([...argv, "--json"], settings));
   const because = async (feature: string) =>
     ((await json(["bucket", feature, "user-1"])) as { because: string }).because;
@@ -191,7 +165,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     );
     expect(await json(["audit", "verify"], variables)).toMatchObject({ ok: true });
     expectFailure(
-      await sluice(["flags", "list", "--schema", "nowhere"], { env }),
+      await runCaptured(["flags", "list", "--schema", "nowhere"], { env }),
       exitCodes.notFound,
       /sluice migrate/,
     );
@@ -230,14 +204,14 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
       ["bucket", name, "a"],
       ["change", "request", name, "--percent", "1", "--reason", "r"],
     ]) {
-      const failed = await sluice(argv, { env });
+      const failed = await runCaptured(argv, { env });
       expectFailure(failed, exitCodes.notFound, /no such feature/);
     }
     expect(await json(["flags", "list"])).not.toContainEqual(
       expect.objectContaining({ feature: name }),
     );
     expectFailure(
-      await sluice(["flags", "set", name, "--create", "--percent", "0"], { env }),
+      await runCaptured(["flags", "set", name, "--create", "--percent", "0"], { env }),
       exitCodes.usage,
       /feature/,
     );
@@ -247,12 +221,12 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     await insert("widens", "enabled", "true");
     const argv = ["flags", "set", "widens", "--percent", "30"];
     expectFailure(
-      await sluice(argv, { env }),
+      await runCaptured(argv, { env }),
       exitCodes.notConfirmed,
       /this widens widens \(percent: 0 -> 30\); say so with --yes/,
     );
     for (const answer of ["n\n", "\n", "", "yess\n"]) {
-      const refused = await sluice(argv, { env, answer });
+      const refused = await runCaptured(argv, { env, answer });
       expect(refused).toMatchObject({ code: exitCodes.notConfirmed, out: "" });
     }
     expect(await json(["flags", "get", "widens"])).toMatchObject({ percent: 0, version: 1 });
@@ -264,7 +238,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
       ["flags", "salt", "widens", "other"],
       ["flags", "set", "fresh", "--create", "--percent", "1"],
     ]) {
-      expect(await sluice(widening, { env })).toMatchObject({ code: exitCodes.notConfirmed });
+      expect(await runCaptured(widening, { env })).toMatchObject({ code: exitCodes.notConfirmed });
     }
   });
 
@@ -322,6 +296,9 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     await insert("narrows", "enabled, rollout_percent, allowlist", "true, 50, '{a,b}'");
     await done(["flags", "set", "narrows", "--percent", "20"]);
     await done(["flags", "allow", "narrows", "a"]);
+    await insert("nobodys", "enabled, rollout_percent", "true, 50");
+    expect(await json(["flags", "allow", "nobodys", "--nobody"])).toMatchObject({ allowlist: [] });
+    expect(await done(["flags", "allow", "nobodys", "--nobody"])).toMatch(/ 0 listed /);
     expect(await json(["kill", "narrows", "--reason", "it lies"])).toMatchObject({
       enabled: true,
       killed: true,
@@ -330,17 +307,17 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     });
     expect(await done(["kill", "narrows"])).toMatch(/^narrows +killed/m);
     expectFailure(
-      await sluice(["restore", "narrows"], { env }),
+      await runCaptured(["restore", "narrows"], { env }),
       exitCodes.notConfirmed,
       /killed: yes -> no/,
     );
     expect(await json(["restore", "narrows", "--yes"])).toMatchObject({ killed: false });
     expectFailure(
-      await sluice(["flags", "allow", "narrows", "a", "c"], { env }),
+      await runCaptured(["flags", "allow", "narrows", "a", "c"], { env }),
       exitCodes.notConfirmed,
       /allowlist: 1 more/,
     );
-    expect(await sluice(["flags", "allow", "narrows", "--clear"], { env })).toMatchObject({
+    expect(await runCaptured(["flags", "allow", "narrows", "--clear"], { env })).toMatchObject({
       code: exitCodes.notConfirmed,
     });
     expect(await json(["flags", "allow", "narrows", "--clear", "--yes"])).toMatchObject({
@@ -376,7 +353,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     const named = ["--schema", "foreign_table"];
     expect(await json(["kill", "three", ...named])).toMatchObject({ enabled: false, percent: 0 });
     expectFailure(
-      await sluice(["flags", "salt", "three", "s", "--yes", ...named], { env }),
+      await runCaptured(["flags", "salt", "three", "s", "--yes", ...named], { env }),
       exitCodes.notFound,
       /no column salt/,
     );
@@ -403,7 +380,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
   it("bucket says why a subject is out", async () => {
     await insert("why", "enabled, rollout_percent", "true, 100");
     expect(await because("why")).toMatch(/^bucket \d+ < 100 percent$/);
-    await done(["flags", "allow", "why", "user-2"]);
+    await done(["flags", "allow", "why", "user-2", "--yes"]);
     expect(await because("why")).toBe("the subject is not on the allowlist");
     await done(["flags", "set", "why", "--percent", "0"]);
     expect(await because("why")).toBe("the feature is at 0 percent");
@@ -411,25 +388,29 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     expect(await because("why")).toBe("the feature is not enabled");
     await done(["kill", "why"]);
     expect(await because("why")).toBe("the feature is killed");
-    expectFailure(await sluice(["bucket", "why", ""], { env }), exitCodes.usage, /never eligible/);
+    expectFailure(
+      await runCaptured(["bucket", "why", ""], { env }),
+      exitCodes.usage,
+      /never eligible/,
+    );
   });
 
   it("a protected feature widens only by a change that another role approved", async () => {
     await insert("guarded", "protected", "true");
     const widen = ["flags", "set", "guarded", "--enabled", "true", "--percent", "5", "--yes"];
-    expectFailure(await sluice(widen, { env }), exitCodes.refused, /guarded is protected/);
+    expectFailure(await runCaptured(widen, { env }), exitCodes.refused, /guarded is protected/);
     const request = ["change", "request", "guarded", "--enabled", "true", "--percent", "5"];
-    expectFailure(await sluice(request, { env }), exitCodes.usage, /--reason/);
+    expectFailure(await runCaptured(request, { env }), exitCodes.usage, /--reason/);
     const asked = (await json([...request, "--reason", "evals are green"])) as { id: number };
     expect(asked).toMatchObject({ state: "requested", percent: 5, enabled: true, killed: false });
     expectFailure(
-      await sluice([...request, "--reason", "again"], { env }),
+      await runCaptured([...request, "--reason", "again"], { env }),
       exitCodes.refused,
       /open change already/,
     );
     const id = String(asked.id);
     expectFailure(
-      await sluice(["change", "approve", id], { env }),
+      await runCaptured(["change", "approve", id], { env }),
       exitCodes.refused,
       /another role/,
     );
@@ -454,12 +435,12 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     const { id } = (await json(request)) as { id: number };
     expect(await done(["change", "reject", String(id)])).toMatch(/turned_down +rejected/);
     expectFailure(
-      await sluice(["change", "reject", String(id)], { env }),
+      await runCaptured(["change", "reject", String(id)], { env }),
       exitCodes.refused,
       /not open/,
     );
     expectFailure(
-      await sluice(["change", "approve", "999999"], { env }),
+      await runCaptured(["change", "approve", "999999"], { env }),
       exitCodes.notFound,
       /no such change/,
     );
@@ -489,14 +470,14 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     });
     expect(await done(["audit", "verify", "--anchor", anchor])).toMatch(/^whole: \d+ rows/);
     const elsewhere = `${anchor.split(":")[0] ?? ""}:${"0".repeat(64)}`;
-    const told = await sluice(["audit", "verify", "--anchor", elsewhere], { env });
+    const told = await runCaptured(["audit", "verify", "--anchor", elsewhere], { env });
     expectFailure(told, exitCodes.checkFailed, /not whole/);
 
     await db.exec(
       "ALTER TABLE flag_audit DISABLE TRIGGER USER; UPDATE flag_audit SET reason = 'x' WHERE id = 2",
     );
     try {
-      const altered = await sluice(["audit", "verify", "--json"], { env });
+      const altered = await runCaptured(["audit", "verify", "--json"], { env });
       expect(altered).toMatchObject({ code: exitCodes.checkFailed });
       expect(JSON.parse(altered.out)).toEqual({ ok: false, at: "2", problem: "altered" });
       expect(altered.err).toMatch(/row 2: altered/);
@@ -515,10 +496,11 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
         { check: "migrated", ok: true },
         { check: "writable", ok: true },
         { check: "listen", ok: true },
+        { check: "clock", ok: true },
         { check: "processes", ok: true, detail: expect.stringMatching(/^\d+ alive, 0/) as string },
       ],
     });
-    const ran = await sluice(["doctor", "--schema", "nowhere"], { env });
+    const ran = await runCaptured(["doctor", "--schema", "nowhere"], { env });
     expect(ran).toMatchObject({ code: exitCodes.checkFailed });
     expect(ran.out).toMatch(/^migrated +no +missing in nowhere: feature_state/m);
     expect(ran.err).toBe("sluice: not ready: migrated, writable\n");
@@ -538,7 +520,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
          ('behind', 'app', now() + interval '1 minute', '{"seen": {"version": 1}}', 10),
          ('dead', 'app', now() - interval '1 minute', '{}', NULL)`,
     );
-    const ran = await sluice(["doctor"], { env });
+    const ran = await runCaptured(["doctor"], { env });
     expect(ran).toMatchObject({ code: exitCodes.checkFailed });
     expect(ran.out).toMatch(/^processes +no +3 alive, 1 with stale flags, 1 behind the table$/m);
     await db.exec("DELETE FROM sluice_instances");
@@ -549,7 +531,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     const other = { env: { DATABASE_URL: urlAs(role) } };
     await insert("no_rights");
     expectFailure(
-      await sluice(["kill", "no_rights"], other),
+      await runCaptured(["kill", "no_rights"], other),
       exitCodes.refused,
       /permission denied/,
     );
@@ -557,12 +539,12 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
     const url = new URL(server.connectionString);
     url.pathname = "/sluice_no_such_database";
     expectFailure(
-      await sluice(["flags", "list", "--database-url", url.href], { env }),
+      await runCaptured(["flags", "list", "--database-url", url.href], { env }),
       exitCodes.unreachable,
       /does not exist/,
     );
     expectFailure(
-      await sluice(["flags", "list"], { env: { DATABASE_URL: urlAs("sluice_nobody") } }),
+      await runCaptured(["flags", "list"], { env: { DATABASE_URL: urlAs("sluice_nobody") } }),
       exitCodes.unreachable,
       /sluice_nobody/,
     );

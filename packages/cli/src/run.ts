@@ -5,6 +5,7 @@ import { CliFailure } from "./cli-failure.ts";
 import { createProgram, type GlobalOptions } from "./program.ts";
 import { describeFailure } from "./describe-failure.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { openDatabase, type OpenOptions } from "./open-database.ts";
 import { readAnswer } from "./read-answer.ts";
 import { urlSecrets } from "./url-secrets.ts";
 
@@ -18,12 +19,8 @@ export interface RunOptions {
   readonly err: (text: string) => void;
   /** Whether a person can be asked. */
   readonly isTty: boolean;
+  /** A database of PostgreSQL's, or the socket of a running app's embedded one. */
   readonly open: (options: OpenOptions) => SqlDatabase;
-}
-
-export interface OpenOptions {
-  readonly connectionString: string;
-  readonly statementTimeoutMs: number;
 }
 
 /** For whoever waits at the terminal, perhaps with a kill; migrations have their own. */
@@ -34,6 +31,7 @@ export async function run(options: RunOptions): Promise<ExitCode> {
   const { argv, env, err } = options;
   let input: AsyncIterator<string | Uint8Array> | undefined;
   let globals: GlobalOptions = {};
+  const secrets: string[] = [];
   const ask = async (question: string): Promise<string | undefined> => {
     if (!options.isTty || options.stdin === undefined) return undefined;
     input ??= options.stdin[Symbol.asyncIterator]();
@@ -41,7 +39,7 @@ export async function run(options: RunOptions): Promise<ExitCode> {
     return readAnswer(input);
   };
   const program = createProgram(
-    createContext(options, () => globals, ask),
+    createContext(options, () => globals, secrets, ask),
     {
       out: options.out,
       err,
@@ -54,8 +52,8 @@ export async function run(options: RunOptions): Promise<ExitCode> {
     await program.parseAsync(argv, { from: "user" });
     return exitCodes.done;
   } catch (error) {
-    const secrets = [...urlSecrets(globals.databaseUrl), ...urlSecrets(env["DATABASE_URL"])];
-    const { exitCode, line } = describeFailure(error, secrets);
+    const named = [globals.databaseUrl, env["DATABASE_URL"]].flatMap(urlSecrets);
+    const { exitCode, line } = describeFailure(error, [...secrets, ...named]);
     if (line !== undefined) err(`sluice: ${line}\n`);
     return exitCode;
   } finally {
@@ -66,25 +64,24 @@ export async function run(options: RunOptions): Promise<ExitCode> {
 function createContext(
   options: RunOptions,
   globals: () => GlobalOptions,
+  secrets: string[],
   /** Undefined where nobody can be asked. */
   ask: (question: string) => Promise<string | undefined>,
 ): CliContext {
   const { env, out, open } = options;
   return {
-    async withSession(work, timeoutMs = statementTimeoutMs) {
-      const connectionString = globals().databaseUrl ?? env["DATABASE_URL"] ?? "";
-      if (connectionString === "") {
-        throw new CliFailure(exitCodes.usage, "no database: give --database-url or DATABASE_URL");
-      }
-      if (!/^postgres(?:ql)?:\/\//.test(connectionString) || URL.parse(connectionString) === null) {
-        throw new CliFailure(
-          exitCodes.usage,
-          "the database URL (not shown) is none: expected postgresql://user:password@host:port/name",
-        );
-      }
+    env,
+    async withSession(work, timeoutMs = statementTimeoutMs, mayCreate = false) {
       const nameOptions = nameOptionsOf(globals(), env);
       const names = sqlNames(nameOptions);
-      const db = open({ connectionString, statementTimeoutMs: timeoutMs });
+      const db = openDatabase({
+        globals: globals(),
+        env,
+        statementTimeoutMs: timeoutMs,
+        mayCreate,
+        open,
+        onSecrets: (found) => void secrets.push(...found),
+      });
       try {
         return await work({ db, names, nameOptions });
       } finally {
@@ -94,6 +91,9 @@ function createContext(
     },
     show(value, text) {
       out(globals().json === true ? `${JSON.stringify(value, null, 2)}\n` : text());
+    },
+    say(text) {
+      if (globals().json !== true) out(text);
     },
     async confirm(feature, widenings) {
       const what = `this widens ${oneLine(feature)} (${widenings.join("; ")})`;

@@ -6,7 +6,9 @@ export interface FlagPatch {
   readonly percent?: number;
   readonly killed?: boolean;
   readonly allowlist?: readonly string[] | null;
-  readonly salt?: string;
+  /** Null stands for the feature's name. */
+  readonly salt?: string | null;
+  readonly protected?: boolean;
 }
 
 /** In what a change may let somebody in who was out, one phrase each; narrowing has none. */
@@ -20,14 +22,14 @@ export function wideningsOf(before: FlagRow, patch: FlagPatch): readonly string[
   if (patch.allowlist === null && before.allowlist !== null) {
     found.push("allowlist: none any more, the percentage decides alone");
   }
-  // As the database has it: no list is no opinion, and a first list only narrows.
-  if (before.allowlist !== null) {
-    const listed = new Set(before.allowlist);
-    const added = (patch.allowlist ?? []).filter((id) => !listed.has(id)).length;
-    if (added > 0) found.push(`allowlist: ${String(added)} more`);
-  }
-  if (patch.salt !== undefined && patch.salt !== (before.salt ?? before.feature)) {
+  // As the database has it: a guard takes a first list as a demand, or as an exemption from the percentage.
+  const listed = new Set(before.allowlist ?? []);
+  const added = (patch.allowlist ?? []).filter((id) => !listed.has(id)).length;
+  if (added > 0) found.push(`allowlist: ${String(added)} more`);
+  const { feature, salt } = before;
+  if (patch.salt !== undefined && (patch.salt ?? feature) !== (salt ?? feature)) {
     found.push("salt: other subjects are in");
   }
+  if (patch.protected === false && before.protected) found.push("protected: yes -> no");
   return found;
 }

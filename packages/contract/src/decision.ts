@@ -1,5 +1,14 @@
 import type { GateName, TrailEntry } from "./gate.ts";
+import type { AdmissionDimension, AdmissionState } from "./ports/admission-store.ts";
 import type { Reason } from "./reason.ts";
+
+/** What admission counted when it answered: for the headers of a response, in no event. */
+export interface AdmissionFigures {
+  /** Every dimension that refused; absent where none did, or where the store does not say. */
+  readonly violated?: readonly AdmissionDimension[] | undefined;
+  /** It may be computed each time that it is read. */
+  readonly states?: readonly AdmissionState[] | undefined;
+}
 
 /** What the chain says for one request. */
 export interface Decision {
@@ -17,4 +26,6 @@ export interface Decision {
   readonly retryAfterMs?: number;
   /** The feature is closed (disabled, killed, or 0 %): the only trace is the event `disabled_noop`. */
   readonly closed: boolean;
+  /** Present once an enforcing admission has answered. */
+  readonly admission?: AdmissionFigures | undefined;
 }

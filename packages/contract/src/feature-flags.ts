@@ -21,6 +21,9 @@ export interface FeatureFlags {
   /** Counts up with each change, where the source has versions. */
   readonly version: number | undefined;
   readonly problems: readonly FlagProblem[];
-  /** A change is under way that is not believed yet: it may narrow, and nothing may widen on it. */
+  /**
+   * Something of it is not believed, as a change that is under way or a list that may only narrow: nothing may
+   * widen on it.
+   */
   readonly settling?: true;
 }

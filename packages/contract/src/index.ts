@@ -1,6 +1,6 @@
 export { toAskableSchema, type AskableSchema } from "./askable-schema.ts";
 export { ConfigError, describeValue, oneLine, parseOptions } from "./config-error.ts";
-export type { Decision } from "./decision.ts";
+export type { AdmissionFigures, Decision } from "./decision.ts";
 export {
   defineContract,
   toTextValue,
@@ -34,11 +34,17 @@ export {
   type MeasuresSchema,
 } from "./measures.ts";
 export type { AttemptRecord, Outcome, OutcomeRecord, ToolRecord } from "./outcome.ts";
-export type {
-  AdmissionLease,
-  AdmissionReply,
-  AdmissionStore,
-  ToolRateReply,
+export {
+  admissionDimensions,
+  type AdmissionAsk,
+  type AdmissionDimension,
+  type AdmissionLease,
+  type AdmissionReply,
+  type AdmissionState,
+  type AdmissionStore,
+  type SharedReply,
+  type SharedReservation,
+  type ToolRateReply,
 } from "./ports/admission-store.ts";
 export type { Breaker, BreakerPermit, BreakerState } from "./ports/breaker.ts";
 export type {
@@ -73,6 +79,7 @@ export type {
   ProviderReply,
 } from "./ports/provider.ts";
 export type { RouteSource } from "./ports/route-source.ts";
+export { eventSchemaFor, prefixEvents, type PrefixedEvent } from "./prefix-events.ts";
 export {
   costNanoUsd,
   priceSchema,

@@ -8,7 +8,7 @@ import {
   type Provider,
   type Usage,
 } from "@sluice/contract";
-import { createGuard, memoryAdmission, staticFlags } from "@sluice/guard";
+import { createGuard, memoryAdmission, staticFlags, type BreakerOptions } from "@sluice/guard";
 import {
   FakeClock,
   errorReply,
@@ -54,6 +54,7 @@ function sampleGuard(
     readonly clock?: FakeClock;
     readonly optIn?: (job: SampleJob) => boolean;
     readonly admission?: AdmissionStore;
+    readonly breaker?: BreakerOptions;
   } = {},
 ) {
   const guard = createGuard({
@@ -67,6 +68,9 @@ function sampleGuard(
   onTestFinished(() => guard.close());
   return guard;
 }
+
+/** Once open, for longer than the slowest machine takes for a test. */
+const staysOpen: BreakerOptions = { minCalls: 2, openMs: 60_000 };
 
 type SampleGuard = ReturnType<typeof sampleGuard>;
 
@@ -310,7 +314,12 @@ describe("admission()", () => {
     const held = await guard.check("admission", job, run("held"));
     const full = await request(app).post("/job").send(job);
     expect(full.status).toBe(429);
-    expect(full.headers["retry-after"]).toBe("1");
+    expect(full.headers).toMatchObject({
+      "retry-after": "1",
+      "ratelimit-policy": '"user-in-flight";q=1;qu="concurrent-requests"',
+      ratelimit: '"user-in-flight";r=0',
+    });
+    expect(full.body).toMatchObject({ "violated-policies": ["user-in-flight"] });
     held.release({ how: "void" });
     expect(await from(app)).toBe("model");
     expect(await from(app)).toBe("model");
@@ -319,7 +328,7 @@ describe("admission()", () => {
 
 describe("circuitBreaker()", () => {
   it("counts 5xx as the provider's failures, and opens for the guard too", async () => {
-    const guard = sampleGuard();
+    const guard = sampleGuard({ breaker: staysOpen });
     const app = appOf(circuitBreaker(guard, options()), broken);
     expect([await from(app), await from(app)]).toEqual(["broken", "broken"]);
     await vi.waitFor(() => expect(guard.describe().providers[0]?.breaker).toBe("open"), {
@@ -333,7 +342,7 @@ describe("circuitBreaker()", () => {
     const provider = fakeProvider<SampleJob>({
       onCall: (call) => call.reply(errorReply("PROVIDER_UNAVAILABLE")),
     });
-    const guard = sampleGuard({ provider });
+    const guard = sampleGuard({ provider, breaker: staysOpen });
     const app = appOf(circuitBreaker(guard, options()), handler);
     expect(await from(app)).toBe("model");
     await guard.run(job, run("a"));
@@ -417,7 +426,7 @@ describe("the five in a chain", () => {
   });
 
   it("charge nothing where a later gate diverts", async () => {
-    const guard = sampleGuard({ budget: caps, allowlist: ["alice"] });
+    const guard = sampleGuard({ budget: caps, allowlist: ["alice"], breaker: staysOpen });
     const failing = appOf(
       circuitBreaker(guard, options()),
       (_req, res) => void res.status(500).end(),

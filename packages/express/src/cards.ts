@@ -107,7 +107,8 @@ async function pass<In>(
     await options.safePath(req, res, next);
     return;
   }
-  sendHttpOutcome(res, toRejection(check.reason ?? "STORE_UNAVAILABLE", check.retryAfterMs ?? 0));
+  const { reason = "STORE_UNAVAILABLE", retryAfterMs = 0 } = check;
+  sendHttpOutcome(res, toRejection(reason, retryAfterMs, check.admission));
 }
 
 function releaseAtEnd(res: Response, check: GateCheck): void {

@@ -1,17 +1,20 @@
 import { functionSchema, parseOptions, type Attributes, type Outcome } from "@sluice/contract";
 import {
   observe,
+  rateLimitHeaderSets,
   toHttpOutcome,
   toInputProblem,
   type Guard,
   type GuardRequest,
   type HttpOutcome,
   type Problem,
+  type RateLimitHeaders,
   type StreamHead,
 } from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { clientSignal } from "./client-signal.ts";
+import { countResponse } from "./count-responses.ts";
 import { jsonBodyReader } from "./read-json-body.ts";
 import { sendHttpOutcome, sendProblem } from "./send-http-outcome.ts";
 import { sendStream } from "./send-stream.ts";
@@ -34,8 +37,13 @@ export interface GuardRouteOptions<In, Ok, Failed, Stub> {
    * false.
    */
   readonly stream?: boolean;
-  /** `sluice-path` and `sluice-decision`. Default true. */
+  /** `sluice-path`, `sluice-decision` and those of the next option. Default true. */
   readonly headers?: boolean;
+  /**
+   * `ratelimit-policy` and `ratelimit`: of the subject's own limits, of "all" or "off". Limits that all
+   * subjects share tell how much capacity there is. Default "subject".
+   */
+  readonly rateLimitHeaders?: RateLimitHeaders;
   /** Sees each outcome; what it throws is ignored. */
   readonly onOutcome?: (outcome: Outcome<Ok, Failed, Stub>, req: Request) => void;
 }
@@ -53,6 +61,7 @@ const optionsSchema = z.strictObject({
     .default(100 * 1024),
   stream: z.boolean().default(false),
   headers: z.boolean().default(true),
+  rateLimitHeaders: z.enum(rateLimitHeaderSets).default("subject"),
   onOutcome: functionSchema.optional(),
 });
 
@@ -67,9 +76,11 @@ export function guardRoute<In, Ok, Failed, Stub>(
 ): RequestHandler {
   const parsedOptions = parseOptions("guardRoute", optionsSchema, options);
   const { bodyLimitBytes, headers } = parsedOptions;
+  const told = headers ? parsedOptions.rateLimitHeaders : "off";
   const readBody = jsonBodyReader(bodyLimitBytes);
 
   const answer = async (req: Request, res: Response): Promise<void> => {
+    const counted = countResponse(guard, res);
     const reading = await readBody(req, res);
     if (reading.kind === "gone") return;
     if (reading.kind === "problem") {
@@ -95,18 +106,21 @@ export function guardRoute<In, Ok, Failed, Stub>(
       res.vary("Accept");
       if (req.accepts(["application/json", "text/event-stream"]) === "text/event-stream") {
         const stream = guard.stream(input, request);
+        if (counted !== undefined) counted.outcome = stream.outcome;
         // Known before the client has taken the last of it, or has not.
         void stream.outcome.then(
           (ended) => observe(options.onOutcome, ended, req),
           () => undefined,
         );
-        await sendStream(res, stream, (head) => (headers ? headersOfHead(head) : {}));
+        await sendStream(res, stream, told, (head) => (headers ? headersOfHead(head) : {}));
         return;
       }
     }
-    const outcome = await guard.run(input, request);
+    const running = guard.run(input, request);
+    if (counted !== undefined) counted.outcome = running;
+    const outcome = await running;
     observe(options.onOutcome, outcome, req);
-    const http = toHttpOutcome(outcome);
+    const http = toHttpOutcome(outcome, told);
     sendHttpOutcome(
       res,
       headers ? { ...http, headers: { ...http.headers, ...ownHeaders(outcome) } } : http,

@@ -10,4 +10,6 @@ export {
   rollout,
   type CardOptions,
 } from "./cards.ts";
+export { countResponses } from "./count-responses.ts";
 export { guardRoute, type GuardRouteOptions } from "./guard-route.ts";
+export { probeRoute, type ProbeRouteOptions, type Sample } from "./probe-route.ts";

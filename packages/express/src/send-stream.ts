@@ -1,8 +1,10 @@
 import {
   isAnswered,
+  rateLimitFields,
   toHttpOutcome,
   type GuardStream,
   type HttpOutcome,
+  type RateLimitHeaders,
   type StreamHead,
 } from "@sluice/guard";
 import { FailureCode, type Outcome } from "@sluice/contract";
@@ -17,11 +19,12 @@ import { toSse } from "./to-sse.ts";
 export async function sendStream<Ok, Failed, Stub>(
   res: Response,
   stream: GuardStream<Ok, Failed, Stub>,
+  told: RateLimitHeaders,
   headersOf: (head: StreamHead<Ok, Failed, Stub>) => HttpOutcome["headers"],
 ): Promise<void> {
   const head = await stream.head;
   if (head.outcome !== undefined && !isAnswered(head.outcome)) {
-    const http = toHttpOutcome(head.outcome);
+    const http = toHttpOutcome(head.outcome, told);
     sendHttpOutcome(res, { ...http, headers: { ...http.headers, ...headersOf(head) } });
     return;
   }
@@ -30,6 +33,7 @@ export async function sendStream<Ok, Failed, Stub>(
     return;
   }
   res.status(200).set({
+    ...rateLimitFields(head.decision.admission, told),
     ...headersOf(head),
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",

@@ -98,6 +98,7 @@ export function assembleGuard<
   const events = createEvents({
     feature,
     sinks: openTelemetry === undefined ? sinks : [...sinks, metricsSink(openTelemetry)],
+    metrics: options.metrics,
     alertsUnheard: sinks.length === 0,
     clock,
   });
@@ -154,6 +155,7 @@ export function assembleGuard<
       maxOutputTokens: budget.maxOutputTokens,
       minOutputTokens: budget.minOutputTokens,
       store: budgets,
+      sharesBudgets: admission?.countsBudgets === true,
       ...settings.gates.budget,
     });
   const { enforce: enforceQueue, ...queue } = settings.toolQueue;
@@ -208,6 +210,7 @@ export function assembleGuard<
     holdTaker: createHoldTaker<In>({
       reservations,
       breakerMode: settings.gates["circuit-breaker"].mode,
+      admission: settings.gates.admission,
       onThrow: () => onGateThrow("budget"),
     }),
     retries: createRetryAllowance(settings.retry.budgetRatio),

@@ -4,18 +4,24 @@ import {
   type GateMode,
   type Hold,
   type ProviderAsk,
+  type SharedReply,
   type SkipReason,
 } from "@sluice/contract";
 import type { Candidate } from "./candidate.ts";
 import { askPermit } from "./permits.ts";
 import { notReadyOf } from "./provider-readiness.ts";
+import type { GateSetting } from "./gates/gate.ts";
 import { reservationHold, type ReservationReply, type Reservations } from "./reservations.ts";
 import type { Work } from "./work.ts";
 
-/** What one attempt holds: its reservation and its permit. */
+/** What a call may use at most. */
+export type Reserved = Pick<BudgetReservation, "inputTokens" | "outputTokens" | "costNanoUsd">;
+
+/** What one attempt holds: its reservations and its permit. */
 export interface AttemptHolds {
   readonly holds: Hold[];
-  readonly reservation: BudgetReservation | undefined;
+  /** The least that is set aside for it, by the run and by shared budgets; undefined without either. */
+  readonly reservation: Reserved | undefined;
 }
 
 /** Or why the candidate can't be called: the breaker's word, or the budget's. */
@@ -28,24 +34,30 @@ export interface HoldTaker<In> {
   /** Whether a candidate would be given a permit now, as far as can be told without taking one. */
   isCallable(candidate: Candidate<In>): boolean;
   /** What the gates took for the first attempt. */
-  first(work: Work<In>, candidate: Candidate<In>, ask: ProviderAsk<In>): HoldsReply;
+  first(
+    work: Work<In>,
+    candidate: Candidate<In>,
+    ask: ProviderAsk<In>,
+  ): HoldsReply | Promise<HoldsReply>;
   /** For a further attempt. `waited`: what the provider asked to wait has been waited. */
   further(
     work: Work<In>,
     candidate: Candidate<In>,
     ask: ProviderAsk<In>,
     waited: boolean,
-  ): HoldsReply;
+  ): HoldsReply | Promise<HoldsReply>;
 }
 
 /** Takes for each attempt what the gates take for the first one, by the gates' own modes. */
 export function createHoldTaker<In>(options: {
   readonly reservations: Reservations<In> | undefined;
   readonly breakerMode: GateMode;
+  /** How the admission store's word on shared budgets is obeyed. */
+  readonly admission: GateSetting;
   /** A prompt's counter or a store threw, which says nothing of what is left. */
   readonly onThrow: () => void;
 }): HoldTaker<In> {
-  const { reservations, breakerMode, onThrow } = options;
+  const { reservations, breakerMode, admission, onThrow } = options;
 
   const askBudget = (
     of: Reservations<In>,
@@ -76,6 +88,40 @@ export function createHoldTaker<In>(options: {
     return reply.reason;
   };
 
+  /** Adds what the shared budgets set aside for a further call of the request. */
+  const share = (
+    work: Work<In>,
+    candidate: Candidate<In>,
+    ask: ProviderAsk<In>,
+    taken: AttemptHolds,
+  ): HoldsReply | Promise<HoldsReply> => {
+    const { shared } = work.context;
+    const worst = shared && reservations?.worstCase(candidate, ask);
+    if (shared === undefined || worst === undefined) return taken;
+    const left = taken.reservation?.outputTokens ?? worst.outputTokens;
+    const wanted = { ...worst, outputTokens: Math.min(worst.outputTokens, left) };
+    const join = (reply: SharedReply | "unavailable"): HoldsReply => {
+      if (reply !== "unavailable" && reply.granted) {
+        const { reservation } = reply;
+        work.context.shared = { candidate, reservation };
+        const holds = [...taken.holds, reservationHold(reservation)];
+        return { holds, reservation: least(taken.reservation, reservation) };
+      }
+      const isOpen = reply === "unavailable" && admission.onIndeterminate === "open";
+      if (isOpen || admission.mode !== "enforce") return taken;
+      work.release(taken.holds, { how: "void" });
+      return { refused: reply === "unavailable" ? Reason.STORE_UNAVAILABLE : reply.reason };
+    };
+    try {
+      const reply = shared.reservation.further(wanted);
+      if (!(reply instanceof Promise)) return join(reply);
+      return reply.then(join, () => join("unavailable"));
+    } catch {
+      onThrow();
+      return join("unavailable");
+    }
+  };
+
   const further: HoldTaker<In>["further"] = (work, candidate, ask, waited) => {
     const holds: Hold[] = [];
     if (breakerMode !== "off") {
@@ -89,7 +135,7 @@ export function createHoldTaker<In>(options: {
       return { refused: reserved };
     }
     if (reserved !== undefined) holds.push(reservationHold(reserved));
-    return { holds, reservation: reserved };
+    return share(work, candidate, ask, { holds, reservation: reserved });
   };
 
   return {
@@ -97,10 +143,12 @@ export function createHoldTaker<In>(options: {
       breakerMode !== "enforce" ||
       (notReadyOf(provider) === undefined && health.coolingMs() === 0 && health.state !== "open"),
     first(work, candidate, ask) {
-      const { reserved } = work.context;
+      const { reserved, shared } = work.context;
       const holds = work.takeAttemptHolds();
-      if (reserved === undefined || reserved.candidate === candidate) {
-        return { holds, reservation: reserved?.reservation };
+      const isForIt = (of: typeof reserved | typeof shared): boolean =>
+        of === undefined || of.candidate === candidate;
+      if (isForIt(reserved) && isForIt(shared)) {
+        return { holds, reservation: least(reserved?.reservation, shared?.reservation) };
       }
       // The worst case was set aside for another model, at another price.
       const permits = holds.filter(({ kind }) => kind === "permit");
@@ -114,8 +162,14 @@ export function createHoldTaker<In>(options: {
         return { refused: again };
       }
       if (again !== undefined) permits.push(reservationHold(again));
-      return { holds: permits, reservation: again };
+      return share(work, candidate, ask, { holds: permits, reservation: again });
     },
     further,
   };
+}
+
+/** What both leave: the smaller output, and the price of it as the run counts it. */
+function least(one: Reserved | undefined, other: Reserved | undefined): Reserved | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.outputTokens < one.outputTokens ? other : one;
 }

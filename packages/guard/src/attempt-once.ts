@@ -2,7 +2,6 @@ import {
   costNanoUsd,
   FailureCode,
   type AttemptRecord,
-  type BudgetReservation,
   type Clock,
   type HoldEnd,
   type ProviderAsk,
@@ -12,7 +11,7 @@ import {
 import { failureTable } from "@sluice/policy";
 import type { AnswerText } from "./answer-text.ts";
 import { stopCodes, type AttemptEnd } from "./attempt-end.ts";
-import type { AttemptHolds } from "./attempt-holds.ts";
+import type { AttemptHolds, Reserved } from "./attempt-holds.ts";
 import { attempt } from "./attempt.ts";
 import type { Candidate } from "./candidate.ts";
 import { given } from "./given.ts";
@@ -152,6 +151,6 @@ function amountsOf({
   inputTokens,
   outputTokens,
   costNanoUsd: reservedNanoUsd,
-}: BudgetReservation): ProviderCall<unknown>["reserved"] {
+}: Reserved): ProviderCall<unknown>["reserved"] {
   return { inputTokens, outputTokens, costNanoUsd: reservedNanoUsd };
 }

@@ -16,6 +16,7 @@ const noRoute: Route<unknown> = {
   providers: [],
   healthOf: () => alwaysWell,
   candidates: () => [],
+  problems: () => [],
   isEnabled: () => true,
   plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
 };

@@ -1,11 +1,19 @@
-import type { AdmissionStore, AskableSchema, Clock, FlagSource, ToolSpec } from "@sluice/contract";
+import type {
+  AdmissionStore,
+  AskableSchema,
+  Clock,
+  FlagSource,
+  ProviderAsk,
+  ToolSpec,
+} from "@sluice/contract";
 import type { AllowlistRule } from "@sluice/policy";
-import { admissionGate } from "./gates/admission.ts";
+import type { Candidate } from "./candidate.ts";
+import { admissionGate, type FirstCall } from "./gates/admission.ts";
 import { allowlistGate } from "./gates/allowlist.ts";
 import { budgetGate } from "./gates/budget.ts";
 import { circuitBreakerGate } from "./gates/circuit-breaker.ts";
 import { featureFlagGate } from "./gates/feature-flag.ts";
-import type { Gate } from "./gates/gate.ts";
+import type { Gate, GateContext } from "./gates/gate.ts";
 import { killSwitchGate } from "./gates/kill-switch.ts";
 import { optInGate } from "./gates/opt-in.ts";
 import { rolloutGate } from "./gates/rollout.ts";
@@ -32,6 +40,14 @@ export function composeGates<In>(parts: {
 }): readonly Gate<In>[] {
   const { settings, admission, reservations, askable, tools } = parts;
   const { gates: set, maxStalenessMs } = settings;
+  const firstAsk: FirstAsk<In> = ({ input }, { config }) => ({
+    input,
+    schema: askable,
+    tools,
+    steps: [],
+    promptTemplateVersion: config.promptTemplateVersion,
+    model: config.model,
+  });
   const chain: Gate<In>[] = [
     featureFlagGate(`flags from ${parts.source.name}, at most ${maxStalenessMs} ms old`),
     killSwitchGate(parts.tripwire),
@@ -42,16 +58,7 @@ export function composeGates<In>(parts: {
     rolloutGate(set.rollout),
   );
   if (reservations !== undefined) {
-    chain.push(
-      budgetGate(reservations, ({ input }, { config }) => ({
-        input,
-        schema: askable,
-        tools,
-        steps: [],
-        promptTemplateVersion: config.promptTemplateVersion,
-        model: config.model,
-      })),
-    );
+    chain.push(budgetGate(reservations, firstAsk));
   }
   chain.push(
     circuitBreakerGate(
@@ -59,6 +66,26 @@ export function composeGates<In>(parts: {
       set["circuit-breaker"],
     ),
   );
-  if (admission !== undefined) chain.push(admissionGate(admission, set.admission, parts.clock));
+  if (admission !== undefined) {
+    const first = admission.countsBudgets === true ? reservations : undefined;
+    chain.push(
+      admissionGate(admission, set.admission, parts.clock, first && firstCallOf(first, firstAsk)),
+    );
+  }
   return chain;
+}
+
+type FirstAsk<In> = (context: GateContext<In>, candidate: Candidate<In>) => ProviderAsk<In>;
+
+/** Whom the breaker's gate chose, or who stands first; with no more output than the run has left. */
+function firstCallOf<In>(reservations: Reservations<In>, firstAsk: FirstAsk<In>): FirstCall<In> {
+  return (context) => {
+    const candidate = context.permit?.candidate ?? context.plan().candidates[0];
+    if (candidate === undefined) return undefined;
+    const worst = reservations.worstCase(candidate, firstAsk(context, candidate));
+    if (worst === undefined) return undefined;
+    const left = context.reserved?.reservation.outputTokens ?? worst.outputTokens;
+    const budget = { ...worst, outputTokens: Math.min(worst.outputTokens, left) };
+    return { candidate, ask: { budget } };
+  };
 }

@@ -1,4 +1,4 @@
-import type { Decision, FlagSource } from "@sluice/contract";
+import type { AdmissionStore, Decision, FlagSource } from "@sluice/contract";
 import {
   fakeAdmissionStore,
   FakeClock,
@@ -68,6 +68,44 @@ describe("a decision", () => {
     expect(decided(guard.decide(job, { subject: "" }))).toMatchObject({ effect: "divert" });
     expect(guard.inFlight).toBe(2);
     expect(guard.budget.use("run").calls).toBe(2);
+  });
+
+  it("has what admission counted, computed when it is read and only then", () => {
+    const { guard, admission } = openGuard();
+    let reads = 0;
+    const counting: AdmissionStore = {
+      ...admission,
+      acquire(subject) {
+        const reply = admission.acquire(subject);
+        if (reply === "unavailable" || reply instanceof Promise) throw new Error("it is local");
+        return new Proxy(reply, {
+          get(target, name) {
+            if (name === "states") reads += 1;
+            return Reflect.get(target, name) as unknown;
+          },
+        });
+      },
+    };
+    const clock = new FakeClock();
+    const flags = staticFlags({ sample_ai: { enabled: true } });
+    const provider = fakeProvider<SampleJob>();
+    const parts = { ...sampleFeature, provider, flags, clock, sinks: [() => undefined] };
+    const counted = createGuard({ ...parts, admission: counting });
+    const decision = decided(counted.decide(job, request));
+    counted.flush();
+    expect(JSON.stringify([decision, { ...decision }])).not.toContain("in_flight");
+    expect(reads).toBe(0);
+    expect(decision.admission?.violated).toBeUndefined();
+    expect(decision.admission?.states).toMatchObject([
+      { dimension: "global_in_flight", limit: 2, remaining: 1 },
+    ]);
+    expect(reads).toBe(1);
+    decided(guard.decide(job, request));
+    expect(decided(guard.decide(job, request)).admission).toMatchObject({
+      violated: ["global_in_flight"],
+      states: [{ remaining: 0 }],
+    });
+    expect(decided(guard.decide(job, { subject: "" })).admission).toBeUndefined();
   });
 
   it("is executed once", async () => {

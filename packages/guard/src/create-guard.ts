@@ -12,7 +12,9 @@ import type { Barred, HandedOver } from "./handed-over.ts";
 import type { GuardOptions, Value } from "./guard-options.ts";
 import { releaseHolds } from "./holds.ts";
 import { newContext } from "./new-context.ts";
+import { outcomeSample, responseSample, type Answered } from "./metric-samples.ts";
 import { OpenDecision } from "./open-decision.ts";
+import { createProbe, type Probe, type ProbeOptions } from "./probe.ts";
 import { createStreamQueue, type GuardStream, type StreamQueue } from "./stream-queue.ts";
 import { Work } from "./work.ts";
 
@@ -45,6 +47,23 @@ export interface Guard<In, Ok, Failed, Stub> {
   handOver(decision: Decision): HandedOver | Barred;
   /** Gives back what a decision holds that will not be executed. */
   giveUp(decision: Decision): void;
+  /** Whether it has a `metrics` sink; where it has none, a host adapter has nothing to count. */
+  readonly metered: boolean;
+  /**
+   * Takes the HTTP status that a client was sent, for the `metrics` sink; for host adapters, once per
+   * response.
+   * @param status from 100 to 599; another counts nothing
+   * @param answered the outcome that was sent; without it the response belongs to no arm, as a refusal of
+   * authentication does. Of a closed feature nothing counts: of one that was closed when it was decided
+   * on, and without an outcome of one that is closed now.
+   */
+  noteResponse(status: number, answered?: Answered): void;
+  /**
+   * What flags, kills, opt-in, allowlist and rollout say of a subject now. Synchronous; it takes nothing,
+   * asks no store, and is no decision: no event tells of it. Budget, circuit breaker and admission are
+   * left out.
+   */
+  probe(subject: string, options?: ProbeOptions<In>): Probe;
   /** One gate asked alone; what it took is for the caller to release. */
   readonly check: CheckGate<In>;
   /** Shuts the feature in this process and aborts what is in flight. */
@@ -118,7 +137,9 @@ export function createGuard<
   };
 
   const tell = (decision: Decision, ended: Ended): void => {
-    if (events.wanted && !decision.closed) events.emit((atMs) => outcomeEvent(ended, atMs));
+    if (decision.closed) return;
+    if (events.wanted) events.emit((atMs) => outcomeEvent(ended, atMs));
+    if (events.metered) events.sample(() => outcomeSample(ended));
   };
 
   const claim = (decision: OpenDecision<In>): Work<In> => {
@@ -179,6 +200,15 @@ export function createGuard<
       const work = OpenDecision.workOf(mine(decision));
       // What is being executed is given back by its execution.
       if (work.isOpen) assembly.giveUp(work);
+    },
+    probe: createProbe({ gates: assembly.gates, rules: options.allowlist, safety, route }),
+    metered: events.metered,
+    noteResponse(status, answered) {
+      if (!events.metered) return;
+      const closed = answered === undefined ? safety.shut()?.closed : answered.decision.closed;
+      const isStatus = Number.isInteger(status) && status >= 100 && status <= 599;
+      if (closed === true || !isStatus) return;
+      events.sample(() => responseSample(feature, status, answered));
     },
     check: assembly.check,
     kill() {

@@ -25,6 +25,8 @@ export interface GuardDescription {
   readonly shut?: Shut;
   readonly percent: number;
   readonly flagProblems: readonly FlagProblem[];
+  /** What a live route's source found malformed; its last good rows are in force. */
+  readonly routeProblems: readonly FlagProblem[];
   /** How a provider is chosen, and whether another may stand in now. */
   readonly route: { readonly strategy: RouteStrategy; readonly failover: boolean };
   /** Who may be called, in the order of the configuration. */
@@ -68,6 +70,7 @@ export function describeGuard<In>(parts: {
     ...(shut === undefined ? {} : { shut }),
     percent: flags.percent,
     flagProblems: [...flags.problems, ...switches.problems()],
+    routeProblems: [...route.problems()],
     route: { strategy: route.strategy, failover: route.failover() },
     providers: route.candidates().map(describeCandidate),
     chain: gates.map(({ name, mode, onIndeterminate, detail }) => ({
@@ -129,7 +132,7 @@ function print(description: Omit<GuardDescription, "toString">): string {
   const { shut } = description;
   return [
     `feature ${description.feature}: ${shut === undefined ? `open at ${description.percent} %` : `shut, ${shut.reason}`}`,
-    ...description.flagProblems.map(
+    ...[...description.flagProblems, ...description.routeProblems].map(
       (problem) =>
         `  malformed: ${problem.variable}, expected ${problem.expected}, read as ${problem.readAs}`,
     ),

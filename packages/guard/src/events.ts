@@ -4,19 +4,20 @@ import {
   type AlertCode,
   type Clock,
   type EventSink,
+  type MetricSample,
+  type MetricSink,
   type SluiceEvent,
 } from "@sluice/contract";
 import { observe } from "./observe.ts";
 
-/** Events held for the next turn of the event loop; beyond it the oldest go. */
+/** Events and samples held for the next turn of the event loop; beyond it the oldest go. */
 const capacity = 10_000;
 const maxMessage = 512;
 const maxVariable = 128;
 
-interface Waiting {
-  readonly make: (atMs: number) => SluiceEvent;
-  readonly atMs: number;
-}
+type Waiting =
+  | { readonly makeEvent: (atMs: number) => SluiceEvent; readonly atMs: number }
+  | { readonly makeSample: () => MetricSample };
 
 export interface Alert {
   readonly code: AlertCode;
@@ -26,8 +27,8 @@ export interface Alert {
 }
 
 /**
- * Hands events to observers after the request's turn, each isolated: what they throw, return or how
- * long they hang changes no outcome.
+ * Hands events and samples to observers after the request's turn, each isolated: what they throw, return
+ * or how long they hang changes no outcome.
  */
 export interface Events {
   /** False when nobody listens, so that nothing need be built. */
@@ -35,6 +36,10 @@ export interface Events {
   /** Takes the time now; the event itself is made when it is delivered. */
   emit(make: (atMs: number) => SluiceEvent): void;
   alert(alert: Alert): void;
+  /** False when nobody takes samples. */
+  readonly metered: boolean;
+  /** The sample is made when it is delivered. */
+  sample(make: () => MetricSample): void;
   /** The same alert only once until {@link Events.clear} is called for the key. */
   alertOnce(key: string, alert: Alert): void;
   clear(key: string): void;
@@ -46,11 +51,12 @@ export interface Events {
 export function createEvents(options: {
   readonly feature: string;
   readonly sinks: readonly EventSink[];
+  readonly metrics?: MetricSink | undefined;
   /** The application listens to nothing: alerts become process warnings, so that they are never silent. */
   readonly alertsUnheard: boolean;
   readonly clock: Clock;
 }): Events {
-  const { feature, sinks, alertsUnheard, clock } = options;
+  const { feature, sinks, metrics, alertsUnheard, clock } = options;
   let waiting: Waiting[] = [];
   /** Where the oldest stands once the buffer has gone round. */
   let oldest = 0;
@@ -63,9 +69,13 @@ export function createEvents(options: {
     const batch = [...waiting.slice(oldest), ...waiting.slice(0, oldest)];
     waiting = [];
     oldest = 0;
-    for (const { make, atMs } of batch) {
+    for (const next of batch) {
       try {
-        const event = make(atMs);
+        if ("makeSample" in next) {
+          observe(metrics, next.makeSample());
+          continue;
+        }
+        const event = next.makeEvent(next.atMs);
         for (const sink of sinks) observe(sink, event);
       } catch {
         // The application changed an outcome that it was only to read.
@@ -74,9 +84,7 @@ export function createEvents(options: {
     }
   };
 
-  const emit = (make: Waiting["make"]): void => {
-    if (sinks.length === 0) return;
-    const next = { make, atMs: clock.wallMs() };
+  const hold = (next: Waiting): void => {
     if (waiting.length < capacity) {
       waiting.push(next);
     } else {
@@ -88,6 +96,10 @@ export function createEvents(options: {
       scheduled = true;
       setImmediate(deliver);
     }
+  };
+
+  const emit = (makeEvent: (atMs: number) => SluiceEvent): void => {
+    if (sinks.length > 0) hold({ makeEvent, atMs: clock.wallMs() });
   };
 
   const alert = (raisedAlert: Alert): void => {
@@ -109,7 +121,11 @@ export function createEvents(options: {
 
   return {
     wanted: sinks.length > 0,
+    metered: metrics !== undefined,
     emit,
+    sample(makeSample) {
+      if (metrics !== undefined) hold({ makeSample });
+    },
     alert,
     alertOnce(key, raisedAlert) {
       if (raised.has(key)) return;

@@ -1,5 +1,13 @@
-import type { GateName, GuardRequest, Hold, HoldEnd, Reason } from "@sluice/contract";
+import type {
+  AdmissionFigures,
+  GateName,
+  GuardRequest,
+  Hold,
+  HoldEnd,
+  Reason,
+} from "@sluice/contract";
 import { composeChain, type ChainResult } from "./chain.ts";
+import { figuresOf } from "./gates/admission.ts";
 import type { Gate } from "./gates/gate.ts";
 import { releaseHolds } from "./holds.ts";
 import { newContext } from "./new-context.ts";
@@ -12,6 +20,8 @@ export interface GateCheck {
   readonly reason?: Reason;
   /** Only with `reject`. */
   readonly retryAfterMs?: number;
+  /** As in a decision. */
+  readonly admission?: AdmissionFigures | undefined;
   /** Gives back what the gate took; only the first call counts. */
   release(end: HoldEnd): void;
 }
@@ -40,6 +50,9 @@ export function composeChecks<In>(
       effect: result.effect,
       ...(result.reason === undefined ? {} : { reason: result.reason }),
       ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
+      get admission() {
+        return figuresOf(context);
+      },
       release: (end) => releaseHolds(context.holds, end, onHoldThrow),
     });
     const result = chain(context);

@@ -10,6 +10,7 @@ import type {
   GateMode,
   MeasuresReport,
   MeasuresSchema,
+  MetricSink,
   NewId,
   OnIndeterminate,
   PriceTable,
@@ -157,6 +158,8 @@ export interface GuardOptions<
   readonly maxStalenessMs?: number;
   /** Receive every event, each isolated. Without any, alerts become process warnings. */
   readonly sinks?: readonly EventSink[];
+  /** Receives figures of each outcome and response of an open feature, isolated as the sinks are. */
+  readonly metrics?: MetricSink;
   /** `false`: no spans and metrics, also where `@opentelemetry/api` is installed. */
   readonly openTelemetry?: boolean;
   readonly clock?: Clock;

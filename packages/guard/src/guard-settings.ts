@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  type AdmissionStore,
   assertFeatureName,
   assertMeasuresSchema,
   configuredNameSchema,
@@ -131,6 +132,7 @@ export const guardOptionsSchema = z.strictObject({
   toolQueue: toolQueueOptionsSchema.extend({ enforce: z.boolean().optional() }).prefault({}),
   maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
   sinks: z.array(functionSchema).default([]),
+  metrics: functionSchema.optional(),
   openTelemetry: z.boolean().default(true),
   clock: clockSchema.optional(),
   newId: functionSchema.optional(),
@@ -198,16 +200,25 @@ function assertProviders(settings: GuardSettings): void {
 
 function assertBudget(settings: GuardSettings): void {
   const { budget, prices, route } = settings;
-  if (budget === undefined) return;
+  const isShared = (settings.admission as AdmissionStore | undefined)?.countsBudgets === true;
+  if (budget === undefined) {
+    if (!isShared) return;
+    throw new ConfigError({
+      option: "createGuard.budget",
+      got: "nothing",
+      expected: "maxOutputTokens at least, because the admission store holds budgets",
+    });
+  }
   const { callsPerRun, tokensPerRun, costNanoUsdPerRun } = budget;
-  if ([callsPerRun, tokensPerRun, costNanoUsdPerRun].every((value) => value === undefined)) {
+  const caps = [callsPerRun, tokensPerRun, costNanoUsdPerRun];
+  if (!isShared && caps.every((value) => value === undefined)) {
     throw new ConfigError({
       option: "createGuard.budget",
       got: "no cap",
       expected: "callsPerRun, tokensPerRun or costNanoUsdPerRun",
     });
   }
-  const capsPrompt = tokensPerRun !== undefined || costNanoUsdPerRun !== undefined;
+  const capsPrompt = isShared || tokensPerRun !== undefined || costNanoUsdPerRun !== undefined;
   for (const [index, provider] of providersOf(settings).entries()) {
     const option =
       route === undefined ? "createGuard.provider" : `createGuard.route.providers.${index}`;

@@ -67,6 +67,11 @@ export function handOver<In, Ok, Failed, Stub>(
     model: candidate.config.model,
   };
   const held = executor.holdTaker.first(work, candidate, ask);
+  // Its gates set everything aside for this candidate, so that nobody need be asked again.
+  if (held instanceof Promise) {
+    void held.then((late) => "holds" in late && work.release(late.holds, { how: "void" }));
+    return bar(Reason.STORE_UNAVAILABLE);
+  }
   if ("refused" in held) return bar(held.refused);
   if ("skip" in held) return bar(Reason.CIRCUIT_OPEN);
 

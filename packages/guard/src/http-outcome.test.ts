@@ -58,12 +58,28 @@ describe("an outcome as HTTP", () => {
     },
   );
 
-  it.each<[Reason, number, string, Record<string, string>]>([
-    ["USER_IN_FLIGHT", 429, "Too many requests", { ratelimit: `"user-in-flight";r=0;t=2` }],
-    ["GLOBAL_IN_FLIGHT", 429, "Too many requests", { ratelimit: `"global-in-flight";r=0;t=2` }],
-    ["MESSAGE_RATE", 429, "Too many requests", { ratelimit: `"message-rate";r=0;t=2` }],
-    ["STORE_UNAVAILABLE", 503, "Reduced capacity", {}],
-  ])("of a rejection for %s is %i problem details", (reason, status, title, fields) => {
+  it("tells the figures of admission in its headers, whatever its status, unless they are off", () => {
+    const states = [{ dimension: "user_in_flight", limit: 3, remaining: 1, resetMs: 0 }] as const;
+    const decision = { ...base.decision, admission: { states } };
+    const value = { ...base, decision, path: "ai", value: 1 } as const;
+    const headers = {
+      "ratelimit-policy": '"user-in-flight";q=3;qu="concurrent-requests"',
+      ratelimit: '"user-in-flight";r=1',
+    };
+    const succeeded = { ...value, status: "SUCCEEDED" } as const;
+    const failed = { ...value, status: "FAILED", failure: { code: "INTERNAL" } } as const;
+    expect(toHttpOutcome(succeeded)).toMatchObject({ status: 200, headers });
+    expect(toHttpOutcome(failed)).toMatchObject({ status: 502, headers });
+    expect(toHttpOutcome(succeeded, "off").headers).toEqual({});
+  });
+
+  const type = "https://iana.org/assignments/http-problem-types";
+  it.each<[Reason, object]>([
+    ["USER_IN_FLIGHT", { "violated-policies": ["user-in-flight"] }],
+    ["GLOBAL_IN_FLIGHT", { "violated-policies": ["global-in-flight"] }],
+    ["MESSAGE_RATE", { "violated-policies": ["message-rate"] }],
+    ["BUDGET_CALLS", {}],
+  ])("of a rejection for %s is 429 with problem details of an exceeded quota", (reason, named) => {
     const outcome = {
       ...base,
       status: "REJECTED",
@@ -72,10 +88,47 @@ describe("an outcome as HTTP", () => {
       retryAfterMs: 1001,
     } as const;
     expect(toHttpOutcome(outcome)).toEqual({
-      status,
-      headers: { "retry-after": "2", ...fields },
+      status: 429,
+      headers: { "retry-after": "2" },
       contentType: "application/problem+json",
-      body: { type: "about:blank", title, status, reason },
+      body: {
+        type: `${type}#quota-exceeded`,
+        title: "Quota Exceeded",
+        status: 429,
+        reason,
+        ...named,
+      },
+    });
+  });
+
+  it("of a rejection because a store can't tell is 503 with problem details of reduced capacity", () => {
+    expect(toRejection("STORE_UNAVAILABLE", 1000)).toEqual({
+      status: 503,
+      headers: { "retry-after": "1" },
+      contentType: "application/problem+json",
+      body: {
+        type: `${type}#temporary-reduced-capacity`,
+        title: "Temporary Reduced Capacity",
+        status: 503,
+        reason: "STORE_UNAVAILABLE",
+      },
+    });
+  });
+
+  it("of a spent budget tells when it is whole again", () => {
+    const states = [
+      { dimension: "user_budget", unit: "calls", limit: 5, remaining: 0, resetMs: 61_001 },
+    ] as const;
+    const figures = { states, violated: ["user_budget"] } as const;
+    const rejected = toRejection("BUDGET_CALLS", 61_001, figures);
+    expect(rejected.headers).toEqual({
+      "retry-after": "62",
+      "ratelimit-policy": '"user-budget";q=5;w=86400',
+      ratelimit: '"user-budget";r=0;t=62',
+    });
+    expect(rejected.body).toMatchObject({ "violated-policies": ["user-budget"] });
+    expect(toRejection("BUDGET_CALLS", 61_001, figures, "off").headers).toEqual({
+      "retry-after": "62",
     });
   });
 
@@ -90,9 +143,6 @@ describe("an outcome as HTTP", () => {
     [Number.POSITIVE_INFINITY, "1"],
     [-5, "1"],
   ])("asks to come back after %d ms in whole seconds, never early: %s", (ms, seconds) => {
-    expect(toRejection("MESSAGE_RATE", ms).headers).toEqual({
-      "retry-after": seconds,
-      ratelimit: `"message-rate";r=0;t=${seconds}`,
-    });
+    expect(toRejection("MESSAGE_RATE", ms).headers).toEqual({ "retry-after": seconds });
   });
 });

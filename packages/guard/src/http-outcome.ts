@@ -1,5 +1,6 @@
-import { Reason, type Outcome } from "@sluice/contract";
+import { Reason, type AdmissionFigures, type Outcome } from "@sluice/contract";
 import { failureTable } from "@sluice/policy";
+import { rateLimitFields, violatedPolicies, type RateLimitHeaders } from "./rate-limit-fields.ts";
 
 /** An outcome as HTTP shows it. */
 export interface HttpOutcome {
@@ -24,37 +25,55 @@ export function isAnswered(outcome: Outcome<unknown, unknown, unknown>): boolean
   return outcome.path === "stub" && outcome.record.fallbackUsed;
 }
 
-/** The table of outcome to HTTP. */
-export function toHttpOutcome(outcome: Outcome<unknown, unknown, unknown>): HttpOutcome {
-  if (outcome.status === "REJECTED") return toRejection(outcome.reason, outcome.retryAfterMs);
+/**
+ * The table of outcome to HTTP.
+ * @param told whose limits the headers tell; "subject" unless given
+ */
+export function toHttpOutcome(
+  outcome: Outcome<unknown, unknown, unknown>,
+  told: RateLimitHeaders = "subject",
+): HttpOutcome {
+  const { decision } = outcome;
+  if (outcome.status === "REJECTED") {
+    return toRejection(outcome.reason, outcome.retryAfterMs, decision.admission, told);
+  }
   const failed = outcome.status === "FAILED" && !isAnswered(outcome);
   return {
     status: failed ? failureTable[outcome.failure.code].httpStatus : 200,
-    headers: {},
+    headers: rateLimitFields(decision.admission, told),
     contentType: "application/json",
     body: outcome.value,
   };
 }
 
-/** 429, or 503 when a store could not answer and the gate fails closed. */
-export function toRejection(reason: Reason, retryAfterMs: number): HttpOutcome {
+/** Source: draft-ietf-httpapi-ratelimit-headers-10, section 5. */
+const problemTypes = "https://iana.org/assignments/http-problem-types";
+
+/**
+ * 429, or 503 when a store could not answer and the gate fails closed.
+ * @param figures what admission counted, where it answered
+ * @param told whose limits the headers tell; "subject" unless given
+ */
+export function toRejection(
+  reason: Reason,
+  retryAfterMs: number,
+  figures?: AdmissionFigures,
+  told: RateLimitHeaders = "subject",
+): HttpOutcome {
   const unavailable = reason === Reason.STORE_UNAVAILABLE;
+  const violated = violatedPolicies(reason, figures);
   const problem: Problem = {
-    type: "about:blank",
-    title: unavailable ? "Reduced capacity" : "Too many requests",
+    type: `${problemTypes}#${unavailable ? "temporary-reduced-capacity" : "quota-exceeded"}`,
+    title: unavailable ? "Temporary Reduced Capacity" : "Quota Exceeded",
     status: unavailable ? 503 : 429,
     reason,
+    ...(violated === undefined ? {} : { "violated-policies": violated }),
   };
   // Whole seconds, never early. Source: RFC 9110, section 10.2.3.
   const seconds = Number.isFinite(retryAfterMs) ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1;
-  const policy = reason.toLowerCase().replaceAll("_", "-");
   return {
     status: problem.status,
-    headers: {
-      "retry-after": String(seconds),
-      // Nothing remains for so long. Source: draft-ietf-httpapi-ratelimit-headers-10, section 4.
-      ...(unavailable ? {} : { ratelimit: `"${policy}";r=0;t=${seconds}` }),
-    },
+    headers: { "retry-after": String(seconds), ...rateLimitFields(figures, told, seconds) },
     contentType: "application/problem+json",
     body: problem,
   };

@@ -23,6 +23,12 @@ export {
 } from "./http-outcome.ts";
 export { toInputProblem, type InputFault } from "./input-problem.ts";
 export { observe } from "./observe.ts";
+export type { Probe, ProbeOptions } from "./probe.ts";
+export {
+  rateLimitFields,
+  rateLimitHeaderSets,
+  type RateLimitHeaders,
+} from "./rate-limit-fields.ts";
 export type { StubContext } from "./safe-path.ts";
 export { memoryAdmission, type MemoryAdmissionOptions } from "./stores/memory-admission.ts";
 export { memoryBudgets, type MemoryBudgetsOptions } from "./stores/memory-budgets.ts";

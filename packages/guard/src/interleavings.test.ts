@@ -1,4 +1,11 @@
-import type { Decision, FailureCode, Outcome, ProviderReply, Usage } from "@sluice/contract";
+import type {
+  Decision,
+  FailureCode,
+  MetricSample,
+  Outcome,
+  ProviderReply,
+  Usage,
+} from "@sluice/contract";
 import {
   errorReply,
   fakeAdmissionStore,
@@ -218,6 +225,7 @@ function latest<T>(items: readonly T[], index: number): T | undefined {
 class World {
   readonly clock = new FakeClock();
   readonly record = recordingSink();
+  readonly samples: MetricSample[] = [];
   readonly asked: Asked[] = [];
   readonly called: Called[] = [];
   readonly broken: string[] = [];
@@ -254,6 +262,10 @@ class World {
             tripwire: { scope: shape.tripwire, schemaFailures: { max: 1 }, minSubjects: 2 },
           }),
       sinks: [observers[shape.observer], this.record.sink],
+      metrics: (sample: MetricSample) => {
+        this.samples.push(sample);
+        return observers[shape.observer]();
+      },
       timeoutMs: 2000,
       // One call a request, so that the model of what was charged stays one of single calls.
       retry: { maxRetries: 0 },
@@ -499,7 +511,7 @@ function openIds(asked: readonly Asked[]): readonly string[] {
 }
 
 /** I11: each request of an open feature has one decision and, executed, one outcome. */
-function expectEventsOf({ record, asked }: World): void {
+function expectEventsOf({ record, samples, asked }: World): void {
   const decided = record.of("decision").map((event) => event.decision_id);
   const ended = record.of("outcome").map((event) => event.decision_id);
   expect(decided.toSorted()).toEqual(openIds(asked));
@@ -511,6 +523,16 @@ function expectEventsOf({ record, asked }: World): void {
     expect(event.selected_provider !== undefined).toBe(event.attempts.length > 0);
     expect(event.fallback_used && event.path !== "stub").toBe(false);
   }
+  const effects = new Map(
+    record.of("decision").map(({ decision_id, effect }) => [decision_id, effect]),
+  );
+  expect(samples.filter((sample) => sample.kind === "outcome")).toMatchObject(
+    record.of("outcome").map(({ decision_id, outcome, fallback_used }) => ({
+      arm: { allow: "ai", divert: "stub", reject: "none" }[effects.get(decision_id) ?? "allow"],
+      outcome,
+      fallbackUsed: fallback_used,
+    })),
+  );
 }
 
 async function expectNothingHeld(world: World): Promise<void> {

@@ -23,6 +23,8 @@ export function newContext<In>(
     plan: () => (plan ??= route.plan(request)),
     skipped: [],
     reserved: undefined,
+    shared: undefined,
+    admission: undefined,
     permit: undefined,
   };
 }

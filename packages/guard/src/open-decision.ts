@@ -1,4 +1,5 @@
-import type { Decision, GateName, Reason, TrailEntry } from "@sluice/contract";
+import type { AdmissionFigures, Decision, GateName, Reason, TrailEntry } from "@sluice/contract";
+import { figuresOf } from "./gates/admission.ts";
 import type { ChainResult } from "./chain.ts";
 import type { Work } from "./work.ts";
 
@@ -29,6 +30,11 @@ export class OpenDecision<In> implements Decision {
     if (version !== undefined) this.flagVersion = version;
     this.#work = work;
     this.#owner = owner;
+  }
+
+  /** No property of its own: a decision that is logged or copied computes nothing. */
+  get admission(): AdmissionFigures | undefined {
+    return figuresOf(this.#work.context);
   }
 
   /** Whether the guard that the symbol stands for made it; two guards may have one feature's name. */

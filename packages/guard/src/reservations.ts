@@ -1,4 +1,5 @@
 import type {
+  BudgetAsk,
   BudgetCaps,
   BudgetReservation,
   BudgetStore,
@@ -21,6 +22,8 @@ export interface Reservations<In> {
   /** What a refusal means for a further attempt. */
   readonly mode: GateMode;
   readonly onIndeterminate: OnIndeterminate;
+  /** The worst case of a call; undefined where its prompt can't be counted. */
+  worstCase(candidate: Candidate<In>, ask: ProviderAsk<In>): BudgetAsk | undefined;
   reserve(
     run: string | undefined,
     candidate: Candidate<In>,
@@ -35,24 +38,32 @@ export function createReservations<In>(options: {
   readonly maxOutputTokens: number;
   readonly minOutputTokens: number;
   readonly store: BudgetStore;
+  /** Somebody else holds budgets as well, and the prompt counts there. */
+  readonly sharesBudgets: boolean;
   readonly mode: GateMode;
   readonly onIndeterminate: OnIndeterminate;
 }): Reservations<In> {
   const { caps, maxOutputTokens, minOutputTokens, store, mode, onIndeterminate } = options;
   // Without such a cap the prompt need not be counted.
-  const countsPrompt = caps.tokens !== undefined || caps.costNanoUsd !== undefined;
+  const countsPrompt =
+    options.sharesBudgets || caps.tokens !== undefined || caps.costNanoUsd !== undefined;
+  const worstCase: Reservations<In>["worstCase"] = ({ provider, price }, ask) => {
+    // Only without a counter is a prompt 0; what a counter can't tell is not known.
+    const inputTokens =
+      countsPrompt && provider.inputTokens !== undefined ? provider.inputTokens(ask) : 0;
+    if (!Number.isSafeInteger(inputTokens) || inputTokens < 0) return undefined;
+    return { inputTokens, outputTokens: maxOutputTokens, minOutputTokens, price };
+  };
   return {
+    worstCase,
     detail: describeCaps(caps, maxOutputTokens),
     mode,
     onIndeterminate,
-    reserve(run, { provider, price }, ask, earlier) {
-      // Only without a counter is a prompt 0; what a counter can't tell is not known.
-      const inputTokens =
-        countsPrompt && provider.inputTokens !== undefined ? provider.inputTokens(ask) : 0;
-      if (!Number.isSafeInteger(inputTokens) || inputTokens < 0) {
+    reserve(run, candidate, ask, earlier) {
+      const worst = worstCase(candidate, ask);
+      if (worst === undefined) {
         return { granted: false, reason: Reason.BUDGET_TOKENS, indeterminate: true };
       }
-      const worst = { inputTokens, outputTokens: maxOutputTokens, minOutputTokens, price };
       const reply =
         run === undefined && earlier !== undefined
           ? earlier.further(caps, worst)
@@ -74,7 +85,7 @@ function describeCaps(caps: BudgetCaps, maxOutputTokens: number): string {
 }
 
 /** A reservation as a hold: void or settled, as the call ended. */
-export function reservationHold(reservation: BudgetReservation): Hold {
+export function reservationHold(reservation: Pick<BudgetReservation, "void" | "settle">): Hold {
   return {
     kind: "reservation",
     release: (end) => {

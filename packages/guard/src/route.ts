@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  type FlagProblem,
   type GuardRequest,
   type PriceTable,
   type Provider,
@@ -13,6 +14,7 @@ import { compileRoute, orderCandidates, type CompiledRoute } from "@sluice/polic
 import type { Candidate } from "./candidate.ts";
 import type { Events } from "./events.ts";
 import type { Health } from "./health.ts";
+import { problemText } from "./problem-text.ts";
 
 /** Whom one request may be sent to, in that order. */
 export interface Plan<In> {
@@ -34,6 +36,8 @@ export interface Route<In> {
   readonly failover: () => boolean;
   /** Enabled candidates as they stand now. */
   candidates(): readonly Candidate<In>[];
+  /** What the source itself found malformed, so that its last good rows are read. */
+  problems(): readonly FlagProblem[];
   /** Whether the route has the candidate's provider still. */
   isEnabled(candidate: Candidate<In>): boolean;
   plan(request: GuardRequest): Plan<In>;
@@ -131,7 +135,35 @@ export function createRoute<In>(options: {
     }
   };
 
+  let problems: readonly FlagProblem[] = [];
+
+  const lookAtProblems = (): void => {
+    if (source.problems === undefined) return;
+    try {
+      const found = source.problems();
+      if (found === problems) return;
+      const [first] = found;
+      if (first !== undefined) {
+        options.events.alert({
+          code: "ROUTE_MALFORMED",
+          message: `the route from ${source.name} is malformed, the last good one stays: ${found
+            .map(problemText)
+            .join("; ")}`,
+          variable: first.variable,
+        });
+      }
+      problems = found;
+    } catch {
+      options.events.alertOnce("route problems", {
+        code: "DEPENDENCY_THREW",
+        message: `the route source ${source.name} threw when asked for its problems`,
+      });
+    }
+  };
+  lookAtProblems();
+
   const current = (): Compiled<In> => {
+    lookAtProblems();
     const from = read();
     if (from === compiled.from) return compiled;
     try {
@@ -157,6 +189,10 @@ export function createRoute<In>(options: {
     providers,
     healthOf,
     candidates: () => [...current().byConfig.values()],
+    problems() {
+      lookAtProblems();
+      return problems;
+    },
     isEnabled(candidate) {
       const { byConfig, names: enabled } = current();
       return byConfig.has(candidate.config) || enabled.has(candidate.provider.name);

@@ -190,9 +190,16 @@ export async function runAttempts<In, Ok>(
       };
       let held: HoldsReply = { skip: "disabled" };
       if (parts.isEnabled(candidate)) {
-        held = isFirst
+        const taking = isFirst
           ? parts.holdTaker.first(work, candidate, ask)
           : parts.holdTaker.further(work, candidate, ask, retriesUsed > 0);
+        held = taking instanceof Promise ? await taking : taking;
+        // A kill may have come while a shared budget was asked.
+        const since = taking instanceof Promise ? whyBarred(parts, work, deadlineMs) : undefined;
+        if (since !== undefined) {
+          if ("holds" in held) work.release(held.holds, { how: "void" });
+          return done(since);
+        }
       } else if (isFirst) {
         work.release(work.takeAttemptHolds(), { how: "void" });
       }

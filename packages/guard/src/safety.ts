@@ -8,6 +8,7 @@ import {
   type Shut,
 } from "@sluice/policy";
 import type { Events } from "./events.ts";
+import { problemText } from "./problem-text.ts";
 
 /** Flags in the form the gates ask them; compiled once per version. */
 export interface CompiledFlags {
@@ -39,6 +40,10 @@ export function createSafety(options: {
   const unreadable = flagsOf(feature, {});
   /** Variables whose malformed value was already told of. */
   let malformed = new Set<string>();
+  let staleTold = false;
+  /** What of the source threw when last asked, and when any of it did; Infinity when that is over. */
+  const threw = new Set<"read" | "confirmedAt">();
+  let threwAtMs = Infinity;
   let compiled = compile(read());
 
   const current = (): CompiledFlags => {
@@ -47,18 +52,30 @@ export function createSafety(options: {
     return compiled;
   };
 
-  function onSourceThrow(): void {
+  function onSourceThrow(what: "read" | "confirmedAt"): void {
+    threw.add(what);
+    threwAtMs = clock.monotonicMs();
     events.alertOnce("flags", {
       code: "DEPENDENCY_THREW",
       message: "the flag source threw; the feature is closed",
     });
   }
 
+  /** Another spell is told of; one that throws now and then, once per spell of `maxStalenessMs`. */
+  function onSourceWell(what: "read" | "confirmedAt"): void {
+    threw.delete(what);
+    if (threw.size > 0 || clock.monotonicMs() - threwAtMs < maxStalenessMs) return;
+    threwAtMs = Infinity;
+    events.clear("flags");
+  }
+
   function read(): FeatureFlags {
     try {
-      return source.read(feature);
+      const flags = source.read(feature);
+      if (threwAtMs < Infinity) onSourceWell("read");
+      return flags;
     } catch {
-      onSourceThrow();
+      onSourceThrow("read");
       return unreadable;
     }
   }
@@ -70,7 +87,7 @@ export function createSafety(options: {
       if (told.has(problem.variable)) continue;
       events.alert({
         code: "FLAG_MALFORMED",
-        message: `${problem.variable} is malformed: expected ${problem.expected}; it is read as ${problem.readAs}`,
+        message: problemText(problem),
         variable: problem.variable,
       });
     }
@@ -78,18 +95,45 @@ export function createSafety(options: {
     return { flags, listed: allowlist === undefined ? undefined : compileAllowlist(allowlist) };
   }
 
+  const isConfirmed = (): boolean => {
+    const confirmed = source.confirmedAt();
+    if (confirmed === undefined) return true;
+    const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    // An age that is no number is no confirmation.
+    return flagAgeMs(confirmed, now) <= maxStalenessMs;
+  };
+
   const isStale = (): boolean => {
+    let stale: boolean;
     try {
-      const confirmed = source.confirmedAt();
-      if (confirmed === undefined) return false;
-      const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
-      // Not `>`: an age that is no number is no confirmation.
-      return !(flagAgeMs(confirmed, now) <= maxStalenessMs);
+      stale = !isConfirmed();
+      if (threwAtMs < Infinity) onSourceWell("confirmedAt");
     } catch {
-      onSourceThrow();
+      onSourceThrow("confirmedAt");
       return true;
     }
+    if (stale !== staleTold) tellStaleness(stale);
+    return stale;
   };
+
+  function tellStaleness(stale: boolean): void {
+    staleTold = stale;
+    const why = stale ? troubleOf(source) : undefined;
+    events.alert(
+      stale
+        ? {
+            code: "FLAGS_STALE",
+            message: `flags from ${source.name} were not confirmed for more than ${maxStalenessMs} ms${
+              why === undefined ? "" : ` (${why})`
+            }: the feature is closed`,
+            figures: { maxStalenessMs },
+          }
+        : {
+            code: "FLAGS_FRESH",
+            message: `flags from ${source.name} are confirmed again: the feature follows them`,
+          },
+    );
+  }
 
   return {
     current,
@@ -113,4 +157,16 @@ export function createSafety(options: {
       events.alert({ code: "TRIPWIRE_RESET", message: "the tripwire is reset" });
     },
   };
+}
+
+/** A code, as the port has it; anything else may quote what nobody should read. */
+const troubleForm = /^[A-Za-z0-9_]{1,64}$/;
+
+function troubleOf(source: FlagSource): string | undefined {
+  try {
+    const trouble: unknown = source.trouble?.();
+    return typeof trouble === "string" && troubleForm.test(trouble) ? trouble : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -121,6 +121,11 @@ const brokenFlags: FlagSource = {
   confirmedAt: throwing,
 };
 
+function staleFlags(trouble: () => string): FlagSource {
+  const never = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY };
+  return { ...fakeFlagSource({ clock: new FakeClock() }), confirmedAt: () => never, trouble };
+}
+
 const budget = { callsPerRun: 5, maxOutputTokens: 100 };
 
 /** Where content may come from, and a guard that meets it there. */
@@ -192,6 +197,8 @@ const places: readonly (readonly [string, Partial<SampleOptions>])[] = [
     { budget: { ...budget, store: { ...memoryBudgets(), reserve: throwing } } },
   ],
   ["an error of the flag source", { flags: brokenFlags }],
+  ["what troubles a stale flag source", { flags: staleFlags(() => `it said: ${sentinel}`) }],
+  ["an error of a stale flag source", { flags: staleFlags(throwing) }],
   [
     "malformed flags",
     {
@@ -243,6 +250,7 @@ async function tracesOf(options: Partial<SampleOptions>): Promise<Record<string,
     vi.spyOn(console, method).mockImplementation((...values) => void note(...values));
   }
   const events: unknown[] = [];
+  const samples: unknown[] = [];
   const errors: unknown[] = [];
   const decisions: Decision[] = [];
   const records: unknown[] = [];
@@ -261,6 +269,7 @@ async function tracesOf(options: Partial<SampleOptions>): Promise<Record<string,
     measures,
     budget,
     timeoutMs: 1000,
+    metrics: (sample) => samples.push(sample),
     ...options,
     // Without a sink of the application, alerts become warnings of the process: both are swept.
     ...(options.sinks === undefined
@@ -281,6 +290,7 @@ async function tracesOf(options: Partial<SampleOptions>): Promise<Record<string,
     clock: new FakeClock(),
     measures,
     budget,
+    metrics: (sample) => samples.push(sample),
     ...options,
     sinks: [(event) => events.push(event)],
   });
@@ -293,6 +303,7 @@ async function tracesOf(options: Partial<SampleOptions>): Promise<Record<string,
     setImmediate(() => controller.abort(quoting()));
     const outcome = await running;
     records.push(outcome.record, "failure" in outcome ? outcome.failure : undefined);
+    one.noteResponse(200, outcome);
     await one.execute(decision).catch((error: unknown) => errors.push(error));
   }
   for (const one of [guard, listening]) {
@@ -303,6 +314,7 @@ async function tracesOf(options: Partial<SampleOptions>): Promise<Record<string,
   await meters.forceFlush();
   const traces = {
     events: inspect(events, { depth: 20 }),
+    samples: inspect(samples, { depth: 20 }),
     spans: inspect(
       spans.getFinishedSpans().map(({ name, attributes: seen, status, events: noted }) => ({
         name,
@@ -353,6 +365,7 @@ describe("I5 telemetry carries no content", () => {
     const planted: readonly (readonly [string, Partial<SampleOptions>])[] = [
       ["spans", { provider: { ...answered(valueReply(answer)), name: sentinel } }],
       ["metrics", { provider: { ...answered(valueReply(answer)), name: sentinel } }],
+      ["samples", { provider: { ...answered(valueReply(answer)), name: sentinel } }],
       ["events", { provider: { ...answered(valueReply(answer)), name: sentinel } }],
       ["describe", { provider: { ...answered(valueReply(answer)), name: sentinel } }],
       ["written", { flags: { ...staticFlags({}), name: "f", read: () => brokenRead() } }],

@@ -1,12 +1,7 @@
-import {
-  FailureCode,
-  type BudgetReservation,
-  type HoldEnd,
-  type ProviderFailure,
-  type Usage,
-} from "@sluice/contract";
+import { FailureCode, type HoldEnd, type ProviderFailure, type Usage } from "@sluice/contract";
 import { failureTable } from "@sluice/policy";
 import type { AttemptEnd, Seen } from "./attempt-end.ts";
+import type { Reserved } from "./attempt-holds.ts";
 
 /**
  * Bytes of a token, for what was certainly used at least: OpenAI's rule of thumb.
@@ -27,7 +22,7 @@ const nothing: Usage = { inputTokens: 0, outputTokens: 0 };
 export function endOfAttempt(
   ended: AttemptEnd,
   code: FailureCode | undefined,
-  reservation: BudgetReservation | undefined,
+  reservation: Reserved | undefined,
 ): HoldEnd {
   const health = code === undefined ? "success" : failureTable[code].health;
   const { seen } = ended;
@@ -60,20 +55,14 @@ function isTurnedDown({ httpStatus = 0, usage }: ProviderFailure): boolean {
  * it told where that is more. What does not stream shows nothing of how far it got, so its reservation
  * stays charged.
  */
-function usageOfLeft(
-  { bytes, usage }: Seen,
-  reservation: BudgetReservation | undefined,
-): Usage | undefined {
+function usageOfLeft({ bytes, usage }: Seen, reservation: Reserved | undefined): Usage | undefined {
   if (bytes === undefined || reservation === undefined) return usage;
   const { inputTokens, outputTokens } = reservation;
   return most({ inputTokens, outputTokens: Math.min(outputTokens, bytes) }, usage);
 }
 
 /** A stream that broke off: what was reserved, or what was seen or told where that is more. */
-function usageOfCut(
-  { bytes, usage }: Seen,
-  reservation: BudgetReservation | undefined,
-): Usage | undefined {
+function usageOfCut({ bytes, usage }: Seen, reservation: Reserved | undefined): Usage | undefined {
   if (bytes === undefined || reservation === undefined) return usage;
   const { inputTokens, outputTokens } = reservation;
   const seen = { inputTokens: 0, outputTokens: Math.ceil(bytes / bytesPerToken) };

@@ -1,6 +1,7 @@
 import type { FlagProblem, FlagSource, Switches } from "@sluice/contract";
 import { parseSwitches } from "@sluice/policy";
 import type { Events } from "./events.ts";
+import { problemText } from "./problem-text.ts";
 
 export interface SwitchReader {
   /** The switches as they stand; all off where the source throws. */
@@ -29,13 +30,10 @@ export function createSwitchReader(
 
   const tell = (problems: readonly FlagProblem[]): void => {
     if (problems.length === 0 && told.size === 0) return;
-    for (const { variable, expected, readAs } of problems) {
+    for (const problem of problems) {
+      const { variable } = problem;
       if (told.has(variable)) continue;
-      events.alert({
-        code: "FLAG_MALFORMED",
-        message: `${variable} is malformed: expected ${expected}; it is read as ${readAs}`,
-        variable,
-      });
+      events.alert({ code: "FLAG_MALFORMED", message: problemText(problem), variable });
     }
     told = new Set(problems.map(({ variable }) => variable));
   };

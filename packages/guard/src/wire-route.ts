@@ -25,12 +25,21 @@ export function wireRoute<In>(parts: {
   const healthFor = (provider: Provider<In>): Health => {
     if (settings.gates["circuit-breaker"].mode === "off") return alwaysWell;
     const breaker = opossumBreaker({ ...settings.breaker, clock });
-    breaker.onStateChange((from, to) =>
+    breaker.onStateChange((from, to) => {
       events.alert({
         code: "BREAKER_STATE",
         message: `the circuit breaker of ${nameOf(provider)} went from ${from} to ${to}`,
-      }),
-    );
+      });
+      const isOpen = to !== "closed";
+      // From half-open back to open nothing changed for who counts.
+      if (isOpen === (from !== "closed")) return;
+      events.sample(() => ({
+        kind: "circuit",
+        feature: settings.feature,
+        provider: provider.name,
+        isOpen,
+      }));
+    });
     return createHealth({
       breaker,
       clock,

@@ -1,4 +1,9 @@
-import { Reason, type GateMode, type ToolRateReply } from "@sluice/contract";
+import {
+  Reason,
+  type AdmissionDimension,
+  type GateMode,
+  type ToolRateReply,
+} from "@sluice/contract";
 import { gcra, type RateLimit } from "./gcra.ts";
 
 export interface InFlightLimit {
@@ -26,6 +31,8 @@ export interface AdmissionCounts {
 
 export interface AdmissionVerdict {
   readonly refused: { readonly reason: Reason; readonly retryAfterMs: number } | undefined;
+  /** Every dimension that refused. */
+  readonly violated: readonly AdmissionDimension[];
   /** Dimensions in shadow that would have refused. */
   readonly wouldRefuse: readonly Reason[];
   /** Whether the request takes a place in the dimension; one that a shadow would have refused does not. */
@@ -37,7 +44,7 @@ export interface AdmissionVerdict {
 
 /** Nothing tells when a place becomes free, so a caller is asked to come back in a second. */
 const inFlightRetryMs = 1000;
-const none: readonly Reason[] = [];
+const none: readonly never[] = [];
 
 /** Checks every dimension before any is committed; the caller commits all of them or none. */
 export function admit(
@@ -47,10 +54,20 @@ export function admit(
 ): AdmissionVerdict {
   let refused: AdmissionVerdict["refused"];
   let wouldRefuse: Reason[] | undefined;
-  const refuse = (mode: GateMode, reason: Reason, retryAfterMs: number): void => {
-    if (mode === "shadow") (wouldRefuse ??= []).push(reason);
+  let violated: AdmissionDimension[] | undefined;
+  const refuse = (
+    mode: GateMode,
+    reason: Reason,
+    dimension: AdmissionDimension,
+    retryAfterMs: number,
+  ): void => {
+    if (mode === "shadow") {
+      (wouldRefuse ??= []).push(reason);
+      return;
+    }
+    (violated ??= []).push(dimension);
     // The longest wait counts: an earlier try would meet the other limit.
-    else if (refused === undefined || refused.retryAfterMs < retryAfterMs) {
+    if (refused === undefined || refused.retryAfterMs < retryAfterMs) {
       refused = { reason, retryAfterMs };
     }
   };
@@ -58,16 +75,22 @@ export function admit(
   const { userInFlight, globalInFlight, messageRate } = limits;
   const userFull = isFull(userInFlight, counts.user);
   const globalFull = isFull(globalInFlight, counts.global);
-  if (userFull) refuse(userInFlight?.mode ?? "off", Reason.USER_IN_FLIGHT, inFlightRetryMs);
-  if (globalFull) refuse(globalInFlight?.mode ?? "off", Reason.GLOBAL_IN_FLIGHT, inFlightRetryMs);
+  if (userFull) {
+    refuse(userInFlight?.mode ?? "off", Reason.USER_IN_FLIGHT, "user_in_flight", inFlightRetryMs);
+  }
+  if (globalFull) {
+    const mode = globalInFlight?.mode ?? "off";
+    refuse(mode, Reason.GLOBAL_IN_FLIGHT, "global_in_flight", inFlightRetryMs);
+  }
   let tatMs = counts.tatMs;
   if (messageRate !== undefined && messageRate.mode !== "off") {
     const rate = gcra(counts.tatMs, nowMs, messageRate);
     if (rate.allowed) tatMs = rate.tatMs;
-    else refuse(messageRate.mode, Reason.MESSAGE_RATE, rate.retryAfterMs);
+    else refuse(messageRate.mode, Reason.MESSAGE_RATE, "message_rate", rate.retryAfterMs);
   }
   return {
     refused,
+    violated: violated ?? none,
     wouldRefuse: wouldRefuse ?? none,
     takesUser: !userFull,
     takesGlobal: !globalFull,

@@ -1,4 +1,14 @@
 export {
+  createAdmissionMachine,
+  type AdmissionMachine,
+  type DailyBudget,
+  type MachineLease,
+  type MachineLimits,
+  type MachineReply,
+  type MachineRequest,
+  type MachineReservation,
+} from "./admission-machine.ts";
+export {
   admit,
   admitTool,
   type AdmissionCounts,
@@ -32,6 +42,7 @@ export {
   type RawFlags,
   type Variables,
 } from "./env-flags.ts";
+export { dayTeller, isTimeZone, type Day } from "./day.ts";
 export { failureOfStatus, failureTable } from "./failure-table.ts";
 export {
   compileForbidden,
@@ -40,6 +51,18 @@ export {
   type TextScan,
 } from "./forbidden-text.ts";
 export { gcra, type RateLimit, type RateVerdict } from "./gcra.ts";
+export {
+  addToHistogram,
+  emptyLogHistogram,
+  histogramQuantile,
+  histogramToJson,
+  logHistogramAccuracy,
+  logHistogramGamma,
+  mergeHistogram,
+  parseLogHistogram,
+  type LogHistogram,
+} from "./log-histogram.ts";
+export { machineReservation, reserveOnMachine } from "./machine-reservation.ts";
 export { narrowest, narrowestSwitches } from "./narrowest.ts";
 export {
   nextAttempt,

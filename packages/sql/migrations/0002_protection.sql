@@ -147,7 +147,10 @@ CREATE OR REPLACE TRIGGER "flag_changes_guarded" BEFORE INSERT OR UPDATE ON "fla
 CREATE OR REPLACE FUNCTION "assert_may_change"() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, "public", pg_temp AS $$
 BEGIN
-  IF NOT has_any_column_privilege(session_user, '"feature_state"'::regclass, 'UPDATE') THEN
+  -- Who may kill only may not ask for more.
+  IF NOT has_column_privilege(session_user, '"feature_state"'::regclass, 'enabled', 'UPDATE')
+    OR NOT has_column_privilege(session_user, '"feature_state"'::regclass, 'rollout_percent', 'UPDATE')
+  THEN
     RAISE EXCEPTION 'role % may not update flags', session_user USING ERRCODE = '42501';
   END IF;
 END

@@ -1,5 +1,5 @@
-import { describeOnDatabases } from "@sluice/testkit";
-import { beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { describeOnDatabases, postgresAnswers, postgresForTests } from "@sluice/testkit";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { auditAnchor, verifyAudit } from "./audit.ts";
 import type { SqlDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
@@ -137,5 +137,35 @@ describeOnDatabases("the audit", openers, (open) => {
         code: "SLUICE_CONFIG",
       });
     }
+  });
+});
+
+const skipped = process.env["CI"] !== "true" && !postgresAnswers();
+
+describe.skipIf(skipped)("the audit under a limit of time", () => {
+  test("is verified for longer than a statement of the app may take", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const [other, app] = [
+      postgres({ connectionString }),
+      postgres({ connectionString, statementTimeoutMs: 100 }),
+    ];
+    onTestFinished(() => Promise.all([other.close(), app.close()]).then(() => undefined));
+    await migrate(other, options);
+
+    const waited = `SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND clock_timestamp() - query_start > interval '700 milliseconds'`;
+    let verifying: Promise<unknown> = Promise.resolve();
+    await other.transaction(async (query) => {
+      await query("LOCK TABLE p3_flag_audit");
+      verifying = verifyAudit(app, options);
+      const untilWaited = vi.waitFor(
+        async () => expect((await other.query(waited)).rows).toHaveLength(1),
+        { timeout: 10_000 },
+      );
+      await Promise.race([untilWaited, verifying]);
+    });
+    await expect(verifying).resolves.toMatchObject({ ok: true, rows: 0 });
   });
 });

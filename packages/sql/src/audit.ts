@@ -1,7 +1,7 @@
 import { parseOptions } from "@sluice/contract";
 import { z } from "zod";
 import type { SqlDatabase } from "./database.ts";
-import { sqlNames, type SqlNameOptions } from "./names.ts";
+import { sqlNames, type SqlNameOptions, type SqlNames } from "./names.ts";
 
 /** A place in the audit's chain. Kept elsewhere, it shows later that nothing up to it was removed. */
 export interface AuditAnchor {
@@ -68,7 +68,7 @@ export async function auditAnchor(
 /**
  * Computes the audit's chain anew, with nothing that is stored in the database but the rows, and names the
  * first that was altered or removed. Whoever may write the chain may write it anew as a whole; only an
- * anchor kept elsewhere shows that.
+ * anchor kept elsewhere shows that. A long chain may take longer than other statements are allowed.
  * @throws ConfigError where the anchor is none.
  */
 export async function verifyAudit(
@@ -77,33 +77,9 @@ export async function verifyAudit(
 ): Promise<AuditVerdict> {
   const anchor = parseOptions("verifyAudit.anchor", anchorSchema, options.anchor);
   const names = sqlNames(options.names);
-  const { rows } = await db.query<Checked>(
-    `WITH linked AS (
-       SELECT id, hash,
-         coalesce(lag(id) OVER chain, 0) + 1 AS expected_id,
-         previous_hash = coalesce(lag(hash) OVER chain, '') AND hash = sha256(
-           previous_hash || convert_to(jsonb_build_array(
-             id, (extract(epoch FROM at) * 1000000)::bigint, feature_name, action, old_row, new_row,
-             database_role, application_name, reason, change_id
-           )::text, 'UTF8')
-         ) AS intact
-       FROM ${names.table("flag_audit")}
-       WINDOW chain AS (ORDER BY id)
-     ), bad AS (
-       SELECT least(id, expected_id) AS id, id > expected_id AS missing FROM linked
-       WHERE id <> expected_id OR intact IS NOT TRUE ORDER BY linked.id LIMIT 1
-     ), newest AS (
-       SELECT id, hash FROM linked ORDER BY id DESC LIMIT 1
-     )
-     SELECT (SELECT count(*) FROM linked)::text AS rows,
-       coalesce((SELECT id FROM newest), 0)::text AS last_id,
-       coalesce((SELECT encode(hash, 'hex') FROM newest), '') AS last_hash,
-       (SELECT id FROM ${names.table("flag_audit_head")})::text AS head_id,
-       (SELECT encode(hash, 'hex') FROM ${names.table("flag_audit_head")}) AS head_hash,
-       (SELECT encode(hash, 'hex') FROM linked WHERE id = $1::text::bigint) AS anchor_hash,
-       (SELECT id FROM bad)::text AS bad_id,
-       (SELECT missing FROM bad) AS bad_is_missing`,
-    [anchor?.id ?? "0"],
+  const { rows } = await db.transaction(
+    (query) => query<Checked>(chainStatement(names), [anchor?.id ?? "0"]),
+    { unhurried: true },
   );
   const [checked] = rows;
   if (checked === undefined) {
@@ -129,4 +105,32 @@ export async function verifyAudit(
     return { ok: false, at: checked.head_id, problem: "head-differs" };
   }
   return { ok: true, rows: Number(checked.rows), head };
+}
+
+function chainStatement(names: SqlNames): string {
+  return `WITH linked AS (
+     SELECT id, hash,
+       coalesce(lag(id) OVER chain, 0) + 1 AS expected_id,
+       previous_hash = coalesce(lag(hash) OVER chain, '') AND hash = sha256(
+         previous_hash || convert_to(jsonb_build_array(
+           id, (extract(epoch FROM at) * 1000000)::bigint, feature_name, action, old_row, new_row,
+           database_role, application_name, reason, change_id
+         )::text, 'UTF8')
+       ) AS intact
+     FROM ${names.table("flag_audit")}
+     WINDOW chain AS (ORDER BY id)
+   ), bad AS (
+     SELECT least(id, expected_id) AS id, id > expected_id AS missing FROM linked
+     WHERE id <> expected_id OR intact IS NOT TRUE ORDER BY linked.id LIMIT 1
+   ), newest AS (
+     SELECT id, hash FROM linked ORDER BY id DESC LIMIT 1
+   )
+   SELECT (SELECT count(*) FROM linked)::text AS rows,
+     coalesce((SELECT id FROM newest), 0)::text AS last_id,
+     coalesce((SELECT encode(hash, 'hex') FROM newest), '') AS last_hash,
+     (SELECT id FROM ${names.table("flag_audit_head")})::text AS head_id,
+     (SELECT encode(hash, 'hex') FROM ${names.table("flag_audit_head")}) AS head_hash,
+     (SELECT encode(hash, 'hex') FROM linked WHERE id = $1::text::bigint) AS anchor_hash,
+     (SELECT id FROM bad)::text AS bad_id,
+     (SELECT missing FROM bad) AS bad_is_missing`;
 }

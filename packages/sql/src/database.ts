@@ -24,6 +24,14 @@ export interface SqlListenHandlers {
   readonly onEnd: (error: Error | undefined) => void;
 }
 
+export interface SqlTransactionOptions {
+  /**
+   * No statement of the transaction is given up for the time that it takes or waits for a lock, neither
+   * by the server nor by us; where the server falls silent it waits for as long as the system does.
+   */
+  readonly unhurried?: boolean;
+}
+
 /** A database: PostgreSQL over a pool, or PGlite in a worker thread. */
 export interface SqlDatabase {
   readonly kind: "postgres" | "pglite";
@@ -32,7 +40,10 @@ export interface SqlDatabase {
   /** Several statements without parameters, as psql would run them. */
   exec(script: string): Promise<void>;
   /** All or nothing, on one connection; a rejection of `work` rolls back. */
-  transaction<Result>(work: (query: SqlQuery) => Promise<Result>): Promise<Result>;
+  transaction<Result>(
+    work: (query: SqlQuery) => Promise<Result>,
+    options?: SqlTransactionOptions,
+  ): Promise<Result>;
   /** Resolves once the channel is heard. */
   listen(channel: string, handlers: SqlListenHandlers): Promise<SqlListener>;
   /** Ends what is open; later calls reject. */

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "@sluice/contract";
 import { z } from "zod";
+import { errorCode } from "./error-code.ts";
 
 /** A folder that this process alone has open. */
 export interface FolderLock {
@@ -25,7 +26,7 @@ type Owner = z.infer<typeof ownerSchema>;
  * @throws {ConfigError} naming `option`, when another has the folder.
  */
 export function lockFolder(folder: string, option: string): FolderLock {
-  const file = join(folder, "sluice-lock");
+  const file = fileIn(folder);
   const self: Owner = { host: hostname(), pid: process.pid, start: startOf(process.pid) };
   if (!createIn(folder, file, self, option)) {
     const owner = readOwner(file);
@@ -47,6 +48,16 @@ export function lockFolder(folder: string, option: string): FolderLock {
   };
 }
 
+/** Whether a process that lives, or can't be judged, has the folder. */
+export function isFolderLocked(folder: string): boolean {
+  const owner = readOwner(fileIn(folder));
+  return owner !== undefined && isAlive(owner);
+}
+
+function fileIn(folder: string): string {
+  return join(folder, "sluice-lock");
+}
+
 function createIn(folder: string, file: string, self: Owner, option: string): boolean {
   try {
     mkdirSync(folder, { recursive: true });
@@ -54,7 +65,7 @@ function createIn(folder: string, file: string, self: Owner, option: string): bo
   } catch (error) {
     throw new ConfigError({
       option,
-      got: `a path that cannot be used (${codeOf(error) ?? "?"})`,
+      got: `a path that cannot be used (${errorCode(error) ?? "?"})`,
       expected: "a folder that can be written, or can be created",
     });
   }
@@ -81,7 +92,7 @@ function create(file: string, owner: Owner): boolean {
   try {
     descriptor = openSync(file, "wx", 0o600);
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
   try {
@@ -107,7 +118,7 @@ function isAlive(owner: Owner): boolean {
     process.kill(owner.pid, 0);
   } catch (error) {
     // Not permitted: it is somebody else's, and alive.
-    return codeOf(error) !== "ESRCH";
+    return errorCode(error) !== "ESRCH";
   }
   const start = startOf(owner.pid);
   return start === null || owner.start === null || start === owner.start;
@@ -122,10 +133,6 @@ function startOf(pid: number): string | null {
   } catch {
     return null;
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }
 
 function describeOwner(owner: Owner | undefined): string {

@@ -13,15 +13,29 @@ export type {
   SqlListenHandlers,
   SqlQuery,
   SqlResult,
+  SqlTransactionOptions,
 } from "./database.ts";
+export { findPglite, type FoundPglite } from "./find-pglite.ts";
+export { latencyEstimate } from "./latency-estimate.ts";
+export { latencyPercentile } from "./latency-percentile.ts";
+export type { LatencyQuery, ProviderLatency } from "./latency-query.ts";
 export {
-  latencyPercentile,
-  type LatencyPercentileOptions,
-  type ProviderLatency,
-} from "./latency-percentile.ts";
+  rollUpLatency,
+  type LatencyRolledUp,
+  type RollUpLatencyOptions,
+} from "./latency-roll-up.ts";
+export {
+  latencyRollup,
+  type LatencyRollup,
+  type LatencyRollupOptions,
+  type LatencyRollupProblem,
+} from "./latency-rollup.ts";
+export { metricWindows, type MetricWindows, type MetricWindowsOptions } from "./metric-windows.ts";
+export type { MetricWindowsProblem, MetricWindowsState } from "./metric-window-writer.ts";
 export { migrate, type Migrated, type MigrateOptions } from "./migrate.ts";
 export { sqlNames, type SqlNameOptions, type SqlNames } from "./names.ts";
 export { pglite, type PgliteOptions } from "./pglite.ts";
+export type { PgliteSocketOptions } from "./pglite-socket.ts";
 export { postgres, type PostgresOptions } from "./postgres.ts";
 export {
   awaitApplied,
@@ -31,14 +45,20 @@ export {
   type AwaitedInstances,
   type ReadInstancesOptions,
 } from "./read-instances.ts";
-export { recordOfOutcome, type GenerationRecord } from "./record-of-outcome.ts";
 export {
-  recordWriter,
-  type RecordProblem,
-  type RecordWriter,
-  type RecordWriterOptions,
-  type RecordWriterState,
-} from "./record-writer.ts";
+  readMetricWindows,
+  type MeasureTotals,
+  type MetricTotals,
+  type ReadMetricWindowsOptions,
+} from "./read-metric-windows.ts";
+export {
+  readMigrations,
+  type MigrationsRead,
+  type ReadMigrationsOptions,
+} from "./read-migrations.ts";
+export { recordOfOutcome, type GenerationRecord } from "./record-of-outcome.ts";
+export type { RecordProblem, RecordWriterState } from "./record-reports.ts";
+export { recordWriter, type RecordWriter, type RecordWriterOptions } from "./record-writer.ts";
 export { sqlFlags, type SqlFlags, type SqlFlagsOptions } from "./sql-flags.ts";
 export {
   sqlInstance,

@@ -1,25 +1,6 @@
-import { ConfigError } from "@sluice/contract";
 import type { SqlDatabase } from "./database.ts";
-import { type SqlNames, sqlNames } from "./names.ts";
-
-export interface LatencyPercentileOptions {
-  readonly names?: SqlNames;
-  /** Default: each provider that has rows. */
-  readonly provider?: string;
-  /** Rows created at this time or later. */
-  readonly from: Date;
-  /** Rows created before this time. */
-  readonly to: Date;
-  /** From 0 to 1, as 0.95. */
-  readonly percentile: number;
-}
-
-export interface ProviderLatency {
-  readonly provider: string;
-  /** Rows that have a latency. */
-  readonly count: number;
-  readonly latencyMs: number;
-}
+import { assertLatencyQuery, type LatencyQuery, type ProviderLatency } from "./latency-query.ts";
+import { sqlNames } from "./names.ts";
 
 /**
  * The exact percentile of `latency_ms` per selected provider, in the order of their names: the answer of
@@ -29,27 +10,22 @@ export interface ProviderLatency {
  */
 export async function latencyPercentile(
   db: Pick<SqlDatabase, "transaction">,
-  options: LatencyPercentileOptions,
+  query: LatencyQuery,
 ): Promise<readonly ProviderLatency[]> {
-  const { names = sqlNames(), provider, from, to, percentile } = options;
-  if (!(percentile >= 0 && percentile <= 1)) {
-    throw new ConfigError({
-      option: "latencyPercentile.percentile",
-      got: String(percentile),
-      expected: "a number from 0 to 1",
-    });
-  }
+  assertLatencyQuery("latencyPercentile", query);
+  const { provider, from, to, percentile } = query;
   const parameters: unknown[] = [from.toISOString(), to.toISOString(), percentile];
   if (provider !== undefined) parameters.push(provider);
-  const text = statement(names.table("ai_training_examples"), provider !== undefined);
-  const { rows } = await db.transaction(async (query) => {
+  const table = sqlNames(query.names).table("ai_training_examples");
+  const text = statement(table, provider !== undefined);
+  const { rows } = await db.transaction(async (run) => {
     // A table never analyzed looks small, and then all rows would be sorted to be counted. The values still
     // are sorted, at a made-up price so high that the statement would be compiled for it.
-    await query(
+    await run(
       `SELECT set_config(name, 'off', true)
        FROM unnest(ARRAY['enable_sort', 'enable_incremental_sort', 'jit']) AS name`,
     );
-    return query<Nearest>(text, parameters);
+    return run<Nearest>(text, parameters);
   });
   // Here and not in SQL, where a product too small to be told from zero is an error.
   return rows.map(({ provider: name, total, low, high, part }) => ({

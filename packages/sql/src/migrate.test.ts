@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { ConfigError } from "@sluice/contract";
-import { describeOnDatabases } from "@sluice/testkit";
-import { beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { describeOnDatabases, postgresAnswers, postgresForTests } from "@sluice/testkit";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { SqlDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { pglite } from "./pglite.ts";
@@ -84,5 +84,37 @@ describeOnDatabases("migrate", openers, (open) => {
     await db.query("UPDATE feature_state SET killed = true");
     const { rows } = await db.query("SELECT count(*)::int AS entries FROM flag_audit");
     expect(rows).toEqual([{ entries: 2 }]);
+  });
+});
+
+const skipped = process.env["CI"] !== "true" && !postgresAnswers();
+
+describe.skipIf(skipped)("migrate beside one that migrates", () => {
+  test("waits for longer than a statement of the app, or a lock of its role, may take", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const sibling = postgres({ connectionString });
+    const { rows } = await sibling.query("SELECT current_database() AS name");
+    await sibling.exec(`ALTER DATABASE "${String(rows[0]?.["name"])}" SET lock_timeout = '50ms'`);
+    const app = postgres({ connectionString, statementTimeoutMs: 100 });
+    onTestFinished(() => Promise.all([sibling.close(), app.close()]).then(() => undefined));
+
+    const waited = `SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event = 'advisory'
+        AND clock_timestamp() - query_start > interval '700 milliseconds'`;
+    let migrating: Promise<unknown> = Promise.reject(new Error("not begun"));
+    migrating.catch(() => undefined);
+    await sibling.transaction(async (query) => {
+      await query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
+        'migrate "public"."sluice_migrations"',
+      ]);
+      migrating = migrate(app);
+      const untilWaited = vi.waitFor(
+        async () => expect((await sibling.query(waited)).rows).toHaveLength(1),
+        { timeout: 10_000 },
+      );
+      await Promise.race([untilWaited, migrating]);
+    });
+    await expect(migrating).resolves.toHaveProperty("applied.0", "0001_flags.sql");
   });
 });

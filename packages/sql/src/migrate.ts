@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "@sluice/contract";
 import type { SqlDatabase, SqlQuery } from "./database.ts";
 import { sqlNames, type SqlNameOptions, type SqlNames } from "./names.ts";
+import { readMigrationFiles, type MigrationFile } from "./read-migrations.ts";
 
 export interface MigrateOptions {
   readonly names?: SqlNameOptions;
@@ -13,48 +12,32 @@ export interface Migrated {
   readonly applied: readonly string[];
 }
 
-interface Migration {
-  readonly name: string;
-  readonly script: string;
-  readonly checksum: string;
-}
-
-const folder = new URL("../migrations/", import.meta.url);
-const migrationName = /^\d{4}_[a-z_]+\.sql$/u;
 // What a semicolon may stand inside of, and the semicolon that ends a statement.
 const scriptParts = /--[^\n]*|\/\*[\s\S]*?\*\/|'[^']*'|"[^"]*"|\$(\w*)\$[\s\S]*?\$\1\$|;/gu;
 
 /**
  * Runs the migrations that the database lacks, each in a transaction. Any number of processes may do so
- * at once: each migration runs once.
+ * at once: each migration runs once, and the others wait for it, however long, whatever limit of time
+ * the database has for other statements.
  * @throws ConfigError where a migration that ran is not the file we have.
  */
 export async function migrate(db: SqlDatabase, options: MigrateOptions = {}): Promise<Migrated> {
   const names = sqlNames(options.names);
   const applied: string[] = [];
-  for (const migration of await readMigrations()) {
-    if (await db.transaction(async (query) => runMigration(query, names, migration))) {
-      applied.push(migration.name);
-    }
+  for (const migration of await readMigrationFiles()) {
+    // A sibling's migration, and our own, may take longer than a statement of the app ever should.
+    const ran = await db.transaction(async (query) => runMigration(query, names, migration), {
+      unhurried: true,
+    });
+    if (ran) applied.push(migration.name);
   }
   return { applied };
-}
-
-async function readMigrations(): Promise<readonly Migration[]> {
-  const files = (await readdir(folder)).filter((file) => migrationName.test(file)).toSorted();
-  return Promise.all(
-    files.map(async (name) => {
-      const text = await readFile(new URL(name, folder), "utf8");
-      const script = text.replaceAll("\r\n", "\n");
-      return { name, script, checksum: createHash("sha256").update(script).digest("hex") };
-    }),
-  );
 }
 
 async function runMigration(
   query: SqlQuery,
   names: SqlNames,
-  { name, script, checksum }: Migration,
+  { name, script, checksum }: MigrationFile,
 ): Promise<boolean> {
   const ledger = names.table("sluice_migrations");
   await query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`migrate ${ledger}`]);

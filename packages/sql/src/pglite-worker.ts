@@ -41,6 +41,11 @@ async function answer(request: PgliteRequest): Promise<PgliteReply> {
       ]);
       return { id, rows, affected: affectedRows };
     }
+    if (request.ask === "raw") {
+      const bytes = await database.execProtocolRaw(request.messages);
+      // A copy: with a part of memory, all of it would be handed over.
+      return { id, rows: [], affected: 0, bytes: bytes.slice() };
+    }
     if (request.ask === "exec") await database.exec(request.script);
     else await database.close();
     return { id, rows: [], affected: 0 };

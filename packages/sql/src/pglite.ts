@@ -1,9 +1,14 @@
-import { Worker } from "node:worker_threads";
 import { ConfigError, parseOptions } from "@sluice/contract";
 import { z } from "zod";
 import type { SqlDatabase, SqlListenHandlers, SqlQuery, SqlResult } from "./database.ts";
-import { lockFolder, type FolderLock } from "./folder-lock.ts";
-import type { PgliteReply, PgliteRequest, PgliteWorkerData } from "./pglite-messages.ts";
+import {
+  openPgliteSocket,
+  pgliteSocketSchema,
+  type PgliteSocket,
+  type PgliteSocketOptions,
+} from "./pglite-socket.ts";
+import { startPgliteThread, type PgliteThread } from "./pglite-thread.ts";
+import type { PgliteSession } from "./pglite-session.ts";
 import { quoteChannel } from "./quote-channel.ts";
 import { runTransaction } from "./run-transaction.ts";
 import { createSerialQueue } from "./serial-queue.ts";
@@ -11,9 +16,17 @@ import { createSerialQueue } from "./serial-queue.ts";
 export interface PgliteOptions {
   /** Where the rows are kept, for one process at a time; in memory when absent. */
   readonly folder?: string;
+  /**
+   * Lets other processes of this machine in, `sluice --folder` and psql say, while this one has the
+   * folder. Address and token stand in the folder's `sluice-socket`, which its owner alone may read.
+   */
+  readonly socket?: PgliteSocketOptions;
 }
 
-const optionsSchema = z.strictObject({ folder: z.string().min(1).optional() });
+const optionsSchema = z.strictObject({
+  folder: z.string().min(1).optional(),
+  socket: pgliteSocketSchema.optional(),
+});
 
 /**
  * PGlite, which is PostgreSQL inside this process, in a thread of its own: a long statement never holds
@@ -22,10 +35,18 @@ const optionsSchema = z.strictObject({ folder: z.string().min(1).optional() });
  * the database itself instead of its own `query` waits for ever. Needs `@electric-sql/pglite`.
  */
 export function pglite(options: PgliteOptions = {}): SqlDatabase {
-  const { folder } = parseOptions("pglite", optionsSchema, options);
+  const { folder, socket: socketOptions } = parseOptions("pglite", optionsSchema, options);
+  if (folder === undefined && socketOptions !== undefined) {
+    throw new ConfigError({
+      option: "pglite.folder",
+      got: "nothing",
+      expected: "a path, for a socket",
+    });
+  }
   const queue = createSerialQueue();
   const heard = new Map<string, Set<SqlListenHandlers>>();
   let thread: PgliteThread | undefined;
+  let socket: PgliteSocket | undefined;
   let closing: Promise<void> | undefined;
 
   const assertOpen = (): void => {
@@ -33,16 +54,28 @@ export function pglite(options: PgliteOptions = {}): SqlDatabase {
   };
   const started = (): PgliteThread => {
     assertOpen();
-    return (thread ??= startThread(folder, {
+    if (thread !== undefined) return thread;
+    thread = startPgliteThread(folder, {
       onNotify: (channel, payload) => {
         for (const handlers of heard.get(channel) ?? []) handlers.onNotify(payload);
+        socket?.notify(channel, payload);
       },
+      beforeRelease: () => socket?.close(),
       onEnd: (error) => {
         const all = [...heard.values()].flatMap((each) => [...each]);
         heard.clear();
         for (const handlers of all) handlers.onEnd(error);
       },
-    }));
+    });
+    if (folder !== undefined && socketOptions !== undefined) {
+      socket = openPgliteSocket({
+        ...socketOptions,
+        folder,
+        session,
+        channels: () => heard.keys(),
+      });
+    }
+    return thread;
   };
 
   const send: SqlQuery = async <Row>(
@@ -53,6 +86,25 @@ export function pglite(options: PgliteOptions = {}): SqlDatabase {
     return { rows: rows as readonly Row[], affected };
   };
   const query: SqlQuery = (text, parameters) => queue(() => send(text, parameters));
+  const session: PgliteSession = {
+    take() {
+      const begun = Promise.withResolvers<() => void>();
+      const turn = Promise.withResolvers<void>();
+      void queue(() => {
+        begun.resolve(turn.resolve);
+        return turn.promise;
+      });
+      return begun.promise;
+    },
+    query: send,
+    async exec(script) {
+      await started().ask({ ask: "exec", script });
+    },
+    async raw(messages) {
+      const { bytes = new Uint8Array() } = await started().ask({ ask: "raw", messages });
+      return bytes;
+    },
+  };
 
   return {
     kind: "pglite",
@@ -66,7 +118,8 @@ export function pglite(options: PgliteOptions = {}): SqlDatabase {
           await send("rollback").catch(() => undefined);
         }
       }),
-    transaction: (work) => queue(() => runTransaction(send, work)),
+    transaction: (work, transactionOptions) =>
+      queue(() => runTransaction(send, work, transactionOptions)),
     async listen(channel, handlers) {
       const identifier = quoteChannel(channel);
       await query(`listen ${identifier}`);
@@ -83,104 +136,9 @@ export function pglite(options: PgliteOptions = {}): SqlDatabase {
       };
     },
     close() {
+      socket?.close();
       closing ??= thread === undefined ? Promise.resolve() : thread.close();
       return closing;
     },
   };
-}
-
-type Ask = PgliteRequest extends infer Each
-  ? Each extends unknown
-    ? Omit<Each, "id">
-    : never
-  : never;
-type Answer = { readonly rows: readonly unknown[]; readonly affected: number };
-
-interface PgliteThread {
-  ask(ask: Ask): Promise<Answer>;
-  /** What was asked before is still answered. */
-  close(): Promise<void>;
-}
-
-interface ThreadHandlers {
-  readonly onNotify: (channel: string, payload: string) => void;
-  readonly onEnd: (error: Error | undefined) => void;
-}
-
-function startThread(folder: string | undefined, handlers: ThreadHandlers): PgliteThread {
-  const lock: FolderLock | undefined =
-    folder === undefined ? undefined : lockFolder(folder, "pglite.folder");
-  // `.ts` from the sources, whose types Node strips, `.js` when built.
-  const file = new URL(`./pglite-worker${import.meta.url.slice(-3)}`, import.meta.url);
-  const workerData: PgliteWorkerData = folder === undefined ? {} : { folder };
-  const worker = new Worker(file, { workerData, execArgv: [], name: "sluice-pglite" });
-  worker.unref();
-
-  const pending = new Map<number, PromiseWithResolvers<Answer>>();
-  let lastId = 0;
-  let ended: Error | undefined;
-  let closing = false;
-
-  const settled = (id: number): PromiseWithResolvers<Answer> | undefined => {
-    const call = pending.get(id);
-    pending.delete(id);
-    if (pending.size === 0) worker.unref();
-    return call;
-  };
-  const end = (error: Error): void => {
-    if (ended !== undefined) return;
-    ended = error;
-    lock?.release();
-    for (const id of pending.keys()) settled(id)?.reject(error);
-    handlers.onEnd(closing ? undefined : error);
-  };
-  worker.on("message", (reply: PgliteReply) => {
-    if ("channel" in reply) handlers.onNotify(reply.channel, reply.payload);
-    else if ("error" in reply) settled(reply.id)?.reject(toError(reply.error));
-    else settled(reply.id)?.resolve(reply);
-  });
-  worker.on("error", (error) => {
-    end(new Error("The thread of PGlite failed.", { cause: error }));
-  });
-  worker.on("exit", () => {
-    end(new Error(closing ? "The database is closed." : "The thread of PGlite ended."));
-  });
-
-  const ask = async (asked: Ask): Promise<Answer> => {
-    if (ended !== undefined) throw ended;
-    const id = ++lastId;
-    const call = Promise.withResolvers<Answer>();
-    // Throws where a parameter cannot be cloned.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-    worker.postMessage({ id, ...asked });
-    pending.set(id, call);
-    worker.ref();
-    return call.promise;
-  };
-  return {
-    ask,
-    async close() {
-      closing = true;
-      await ask({ ask: "close" }).catch(() => undefined);
-      await worker.terminate();
-      end(new Error("The database is closed."));
-    },
-  };
-}
-
-function toError({
-  message,
-  stack,
-  fields,
-}: Extract<PgliteReply, { error: unknown }>["error"]): Error {
-  if (fields["code"] === "ERR_MODULE_NOT_FOUND" && message.includes("@electric-sql/pglite")) {
-    return new ConfigError({
-      option: "pglite",
-      got: "no package @electric-sql/pglite",
-      expected: "it to be installed beside @sluice/sql",
-    });
-  }
-  const error = Object.assign(new Error(message), fields);
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }

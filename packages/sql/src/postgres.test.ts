@@ -82,6 +82,24 @@ describe.skipIf(skipped)("postgres", { timeout: 20_000 }, () => {
     expect(await pidOf(database)).toBe(pid);
   });
 
+  it("gives up nothing of an unhurried transaction, and goes on with its limits after it", async () => {
+    const database = open({ statementTimeoutMs: 100, poolSize: 1 });
+    // Longer than the server's limit and than ours, which is 500 ms more.
+    const slow = "select pg_sleep(0.8)";
+    await database.transaction((query) => query(slow), { unhurried: true });
+    await expect(database.query(slow)).rejects.toMatchObject({ code: "57014" });
+    await expect(database.transaction((query) => query(slow))).rejects.toMatchObject({
+      code: "57014",
+    });
+  });
+
+  it("tells by its code that no connection of the pool became free", async () => {
+    const database = open({ poolSize: 1, connectTimeoutMs: 50 });
+    await database.transaction(async () => {
+      await expect(database.query("select 1")).rejects.toMatchObject({ code: "ETIMEDOUT" });
+    });
+  });
+
   it("keeps no connection that was left inside a transaction", async () => {
     const database = open({ poolSize: 1 });
     const pid = await pidOf(database);
@@ -144,8 +162,9 @@ describe("postgres without a server that answers", () => {
   it("gives up after the connect timeout, for a query and for a listener", async () => {
     const database = postgres({ connectionString: silent, connectTimeoutMs: 50 });
     const handlers = { onNotify: () => undefined, onEnd: () => expect.unreachable() };
-    await expect(database.query("select 1")).rejects.toThrow("timeout");
-    await expect(database.listen("x", handlers)).rejects.toThrow("timeout");
+    const timedOut = { code: "ETIMEDOUT" };
+    await expect(database.query("select 1")).rejects.toMatchObject(timedOut);
+    await expect(database.listen("x", handlers)).rejects.toMatchObject(timedOut);
     await database.close();
   });
 

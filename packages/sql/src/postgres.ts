@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { ConfigError, parseOptions } from "@sluice/contract";
-import { Client, DatabaseError, Pool, types, type ClientConfig } from "pg";
+import { Client, DatabaseError, Pool, type ClientConfig } from "pg";
 import { z } from "zod";
 import type {
   SqlDatabase,
@@ -9,7 +9,8 @@ import type {
   SqlQuery,
   SqlResult,
 } from "./database.ts";
-import { parseInt8 } from "./int8.ts";
+import { withTimeoutCode } from "./pg-timeout.ts";
+import { getTypeParser } from "./pg-type-parsers.ts";
 import { quoteChannel } from "./quote-channel.ts";
 import { runTransaction } from "./run-transaction.ts";
 import { createSerialQueue } from "./serial-queue.ts";
@@ -27,7 +28,9 @@ export interface PostgresOptions {
   readonly applicationName?: string;
 }
 
-const timeoutMs = z.int().min(1).max(2_147_000_000);
+/** What a timer of the runtime can do; some 25 days. */
+const MAX_TIMEOUT_MS = 2_147_000_000;
+const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
 
 const optionsSchema = z.strictObject({
   connectionString: z.string().min(1).optional(),
@@ -43,7 +46,7 @@ const SILENCE_MS = 500;
 /**
  * PostgreSQL over `pg`. Connects at first use; a connection that broke is replaced at the next call.
  * `date`, `timestamp`, `interval` and `numeric` are text, `int8` a number where that is exact and
- * otherwise a bigint. What is idle, a listener too, does not keep the process alive.
+ * otherwise a bigint. A timeout of ours has the code `ETIMEDOUT`. What is idle, a listener too, does not keep the process alive.
  */
 export function postgres(options: PostgresOptions = {}): SqlDatabase {
   const parsed = parseOptions("postgres", optionsSchema, options);
@@ -71,11 +74,25 @@ export function postgres(options: PostgresOptions = {}): SqlDatabase {
   });
   pool.on("remove", (client) => void clients.delete(client));
 
+  /** A pooler that knows no such setting refuses the connection; then our own limit counts alone. */
+  const unlessRefused = async <Made>(connect: () => Promise<Made>): Promise<Made> => {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!refusesTimeout(error)) throw withTimeoutCode(error);
+      config.statement_timeout = false;
+      pool.options.statement_timeout = false;
+      return await connect().catch((again: unknown) => {
+        throw withTimeoutCode(again);
+      });
+    }
+  };
+
   const onClient = async <Result>(
     work: (client: Connection) => Promise<Result>,
   ): Promise<Result> => {
     assertOpen(closing);
-    const client = await pool.connect();
+    const client = await unlessRefused(() => pool.connect());
     const connection = toConnection(client);
     try {
       assertOpen(closing);
@@ -92,10 +109,15 @@ export function postgres(options: PostgresOptions = {}): SqlDatabase {
     kind: "postgres",
     query: (text, parameters) => onClient((client) => client.query(text, parameters)),
     exec: (script) => onClient((client) => client.exec(script)),
-    transaction: (work) => onClient((client) => runTransaction(client.query, work)),
+    transaction: (work, transactionOptions) =>
+      onClient((client) => {
+        const { query, patientQuery } = client;
+        const send = transactionOptions?.unhurried === true ? patientQuery : query;
+        return runTransaction(send, work, transactionOptions);
+      }),
     listen: async (channel, handlers) => {
       assertOpen(closing);
-      return openListener(config, channel, handlers, listeners);
+      return unlessRefused(() => openListener(config, channel, handlers, listeners));
     },
     async close() {
       if (closing) return;
@@ -110,6 +132,8 @@ export function postgres(options: PostgresOptions = {}): SqlDatabase {
 
 interface Connection {
   readonly query: SqlQuery;
+  /** Waits for the answer, however long. */
+  readonly patientQuery: SqlQuery;
   exec(script: string): Promise<void>;
   /** No answer can be relied on any more. */
   readonly broken: boolean;
@@ -123,19 +147,20 @@ function toConnection(client: Client): Connection {
       return await ask();
     } catch (error) {
       broken = !isAnswer(error);
-      throw error;
+      throw withTimeoutCode(error);
     }
   };
-  return {
-    query: async <Row>(
-      text: string,
-      parameters: readonly unknown[] = [],
-    ): Promise<SqlResult<Row>> => {
+  const queryWith =
+    (limits: { readonly query_timeout?: number }): SqlQuery =>
+    async <Row>(text: string, parameters: readonly unknown[] = []): Promise<SqlResult<Row>> => {
       // Extended, so that one statement is one statement also without parameters.
-      const asked = { text, values: [...parameters], queryMode: "extended" };
+      const asked = { text, values: [...parameters], queryMode: "extended", ...limits };
       const { rows, command, rowCount } = await run(() => client.query(asked));
       return { rows: rows as Row[], affected: WRITES.has(command) ? (rowCount ?? 0) : 0 };
-    },
+    };
+  return {
+    query: queryWith({}),
+    patientQuery: queryWith({ query_timeout: MAX_TIMEOUT_MS }),
     exec: async (script) => {
       try {
         await run(() => client.query(script));
@@ -156,6 +181,11 @@ const WRITES: ReadonlySet<string> = new Set(["INSERT", "UPDATE", "DELETE", "MERG
 /** An error that the server told, on a connection that it goes on with. */
 function isAnswer(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity !== "FATAL" && error.severity !== "PANIC";
+}
+
+/** As PgBouncer tells it: `unsupported startup parameter: statement_timeout`. */
+function refusesTimeout(error: unknown): boolean {
+  return error instanceof DatabaseError && /parameter.*statement_timeout/.test(error.message);
 }
 
 async function openListener(
@@ -239,30 +269,4 @@ function assertReadable(config: ClientConfig): void {
       expected: "a URL, postgresql://user:password@host:port/database",
     });
   }
-}
-
-type Parser = (text: string) => unknown;
-type Oid = Parameters<typeof types.getTypeParser>[0];
-
-const INT8_ARRAY = 1016;
-
-/** Instead of `pg`'s own parsers, which know int8 as text and shift days into the local time zone. */
-const OWN_PARSERS: ReadonlyMap<number, Parser> = new Map<number, Parser>([
-  [types.builtins.INT8, parseInt8],
-  [types.builtins.DATE, String],
-  [types.builtins.TIMESTAMP, String],
-  [types.builtins.INTERVAL, String],
-]);
-
-function getTypeParser(oid: Oid, format?: "text" | "binary"): Parser {
-  const parse = types.getTypeParser(oid, format) as Parser;
-  if (format === "binary") return parse;
-  const id: number = oid;
-  if (id === INT8_ARRAY) return (text) => toInt8(parse(text));
-  return OWN_PARSERS.get(id) ?? parse;
-}
-
-function toInt8(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(toInt8);
-  return typeof value === "string" ? parseInt8(value) : value;
 }

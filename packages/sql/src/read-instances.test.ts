@@ -1,5 +1,4 @@
-import type { Clock } from "@sluice/contract";
-import { describeOnDatabases } from "@sluice/testkit";
+import { describeOnDatabases, realClock } from "@sluice/testkit";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import type { SqlDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
@@ -8,19 +7,6 @@ import { postgres } from "./postgres.ts";
 import { awaitApplied, readInstances } from "./read-instances.ts";
 import { sqlFlags } from "./sql-flags.ts";
 import { sqlInstance, type SqlInstance } from "./sql-instance.ts";
-
-const clock: Clock = {
-  monotonicMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-  every(intervalMs, callback) {
-    const timer = setInterval(callback, intervalMs).unref();
-    return () => clearInterval(timer);
-  },
-};
 
 const openers = {
   postgres: (connectionString: string) => postgres({ connectionString, poolSize: 10 }),
@@ -67,7 +53,7 @@ describeOnDatabases("instances", openers, (open) => {
   const read = (of: number, more: { readonly aliveMs?: number } = {}) =>
     readInstances(db, { names, feature, version: of, ...more });
   const wait = (of: number, timeoutMs = 5000) =>
-    awaitApplied(db, { clock, names, feature, version: of, timeoutMs });
+    awaitApplied(db, { clock: realClock, names, feature, version: of, timeoutMs });
   const ids = async () => {
     const { rows } = await db.query<{ id: string }>(
       "SELECT instance_id AS id FROM ai.p3_sluice_instances ORDER BY 1",
@@ -81,10 +67,10 @@ describeOnDatabases("instances", openers, (open) => {
     const onProblem = (problem: unknown) => problems.push(problem);
     const instances = await Promise.all(
       wanted.map(async (id) => {
-        const flags = sqlFlags(db, { clock, random: () => 0.5, names });
+        const flags = sqlFlags(db, { clock: realClock, random: () => 0.5, names });
         opened.push(flags);
         await flags.ready();
-        const instance = sqlInstance(db, { clock, id, flags, names, onProblem });
+        const instance = sqlInstance(db, { clock: realClock, id, flags, names, onProblem });
         opened.push(instance);
         return instance;
       }),
@@ -119,7 +105,7 @@ describeOnDatabases("instances", openers, (open) => {
     await db.query(
       "INSERT INTO ai.p3_feature_state (feature_name, enabled, rollout_percent) VALUES ('x', true, 1)",
     );
-    const another = { names, feature: "x", version: 1, clock, timeoutMs: 5000 };
+    const another = { names, feature: "x", version: 1, clock: realClock, timeoutMs: 5000 };
     expect(await awaitApplied(db, another)).toMatchObject({ complete: true });
     expect(await read(killed)).toEqual({ alive: 1, applied: 1, slowestMs });
   });

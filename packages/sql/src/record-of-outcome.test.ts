@@ -4,7 +4,7 @@ import { recordOfOutcome } from "./record-of-outcome.ts";
 
 function outcome(fields: Partial<OutcomeEvent> = {}): OutcomeEvent {
   return outcomeEventSchema.parse({
-    v: 2,
+    v: 3,
     at_ms: 1_800_000_000_123,
     feature: "demo",
     event: "outcome",
@@ -91,7 +91,7 @@ describe("recordOfOutcome", () => {
 
   test("another event is no record", () => {
     const event: SluiceEvent = {
-      v: 2,
+      v: 3,
       at_ms: 0,
       feature: "demo",
       event: "disabled_noop",

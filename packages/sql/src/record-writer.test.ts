@@ -7,13 +7,14 @@ import type { SqlDatabase, SqlQuery, SqlResult } from "./database.ts";
 import { sqlNames } from "./names.ts";
 import { pglite } from "./pglite.ts";
 import { postgres } from "./postgres.ts";
-import { type RecordProblem, recordWriter, type RecordWriterOptions } from "./record-writer.ts";
+import type { RecordProblem } from "./record-reports.ts";
+import { recordWriter, type RecordWriterOptions } from "./record-writer.ts";
 
 const migration = readFileSync(new URL("../migrations/0003_records.sql", import.meta.url), "utf8");
 
 function outcome(id: number | string, fields: Partial<OutcomeEvent> = {}): OutcomeEvent {
   return {
-    v: 2,
+    v: 3,
     at_ms: Date.UTC(2026, 0, 1),
     feature: "demo",
     event: "outcome",
@@ -78,6 +79,7 @@ function rig(
   const problems: RecordProblem[] = [];
   const writer = recordWriter(db, {
     clock,
+    random: () => 0.5,
     onProblem: (problem) => problems.push(problem),
     ...options,
   });
@@ -85,6 +87,17 @@ function rig(
     for (let id = from; id < from + count; id += 1) writer.sink(outcome(id));
   };
   return { clock, db, writer, problems, send };
+}
+
+/** What a serverless host does with what it is given. */
+function serverless() {
+  const held: Promise<void>[] = [];
+  let settled = 0;
+  const hold = (written: Promise<void>): void => {
+    held.push(written);
+    void written.then(() => (settled += 1));
+  };
+  return { held, hold, settled: () => settled };
 }
 
 const refuse = (): never => {
@@ -117,7 +130,7 @@ describe("recordWriter", () => {
 
   test("what is no outcome is not written", async () => {
     const { clock, db, writer } = rig();
-    writer.sink({ v: 2, at_ms: 0, feature: "demo", event: "disabled_noop", reason: "x" as never });
+    writer.sink({ v: 3, at_ms: 0, feature: "demo", event: "disabled_noop", reason: "x" as never });
     expect(clock.pendingTimers).toBe(0);
     await writer.flush();
     expect(db.batches).toEqual([]);
@@ -208,6 +221,43 @@ describe("recordWriter", () => {
     ]);
   });
 
+  test("the tries of many processes are spread by half either way", async () => {
+    for (const [random, firstMs] of [
+      [0, 50],
+      [0.999_999, 150],
+    ] as const) {
+      const triesAtMs: number[] = [];
+      const { clock, send, db } = rig({ random: () => random });
+      db.control.fails = () => {
+        triesAtMs.push(clock.monotonicMs());
+        return "ECONNREFUSED";
+      };
+      send(0, 200);
+      await clock.advanceAsync(120_000);
+      const waits = triesAtMs.slice(1).map((atMs, index) => atMs - (triesAtMs[index] ?? 0));
+      expect(waits[0]).toBeCloseTo(firstMs, 1);
+      expect(waits.at(-1)).toBeCloseTo(firstMs * 50, 1);
+    }
+  });
+
+  test("rows whose answer was lost stay in doubt while a later row is refused", async () => {
+    const { clock, db, writer, send } = rig();
+    // Carried out, and the answer was lost.
+    send(0, 150);
+    db.control.fails = () => "08006";
+    await clock.advanceAsync(200);
+    // Row 180 is refused, so those before it go in smaller statements.
+    db.control.fails = (batch) => (batch.includes("180") ? "23514" : undefined);
+    send(150, 50);
+    await clock.advanceAsync(5_000);
+    expect(db.written()).toEqual(ids(0, 200).filter((id) => id !== "180"));
+    for (const [index, batch] of db.batches.entries()) {
+      const isInDoubt = Number(batch[0]) < 150;
+      expect(db.texts[index]?.includes("NOT EXISTS")).toBe(isInDoubt);
+    }
+    expect(writer.dropped()).toBe(1);
+  });
+
   test("a bad row costs itself alone, and is told without its text", async () => {
     const { clock, db, writer, problems, send } = rig({}, (batch) =>
       batch.includes("77") || batch.includes("150") ? "23514" : undefined,
@@ -274,16 +324,53 @@ describe("recordWriter", () => {
     expect([writer.dropped(), clock.pendingTimers]).toEqual([1, 0]);
   });
 
-  test("a serverless host is given one promise until nothing is pending", async () => {
-    const held: Promise<void>[] = [];
-    const { clock, db, send } = rig({ waitUntil: (written) => held.push(written) });
+  test("a serverless host is given a promise that settles when nothing waits, and another for later rows", async () => {
+    const { held, settled, hold } = serverless();
+    const { clock, db, writer, send } = rig({ waitUntil: hold });
+    expect(held).toHaveLength(0);
     send(0, 3);
     expect(held).toHaveLength(1);
+    db.control.isHolding = true;
     await clock.advanceAsync(200);
-    await held[0];
-    expect(db.written()).toEqual(ids(0, 3));
-    send(3, 1);
-    expect(held).toHaveLength(2);
+    send(3, 2);
+    db.answer();
+    await clock.advanceAsync(199);
+    expect([settled(), writer.pending()]).toEqual([0, 2]);
+    await clock.advanceAsync(1);
+    db.answer();
+    await clock.advanceAsync(0);
+    expect([settled(), writer.pending(), held.length]).toEqual([1, 0, 1]);
+    expect(db.written()).toEqual(ids(0, 5));
+
+    send(5, 1);
+    expect([held.length, settled()]).toEqual([2, 1]);
+    db.control.isHolding = false;
+    await clock.advanceAsync(200);
+    expect([held.length, settled()]).toEqual([2, 2]);
+  });
+
+  test("a serverless host is held while the database is away, and let go when the rows are given up", async () => {
+    const { held, settled, hold } = serverless();
+    const { clock, writer, send } = rig({ waitUntil: hold }, () => "57P01");
+    send(0, 1);
+    await clock.advanceAsync(60_000);
+    expect([held.length, settled()]).toEqual([1, 0]);
+    const closing = writer.close();
+    await clock.advanceAsync(5_000);
+    await closing;
+    expect([held.length, settled()]).toEqual([1, 1]);
+  });
+
+  test("a serverless host is held while a row waits for the product's", async () => {
+    const { held, settled, hold } = serverless();
+    const { clock, db, send } = rig({ mode: "fill", waitUntil: hold });
+    db.control.isFound = () => false;
+    send(0, 1);
+    await clock.advanceAsync(2_000);
+    expect([held.length, settled()]).toEqual([1, 0]);
+    db.control.isFound = () => true;
+    await clock.advanceAsync(1_200);
+    expect([held.length, settled()]).toEqual([1, 1]);
   });
 
   test("a hook that throws changes nothing", async () => {
@@ -304,6 +391,19 @@ describe("recordWriter", () => {
     expect([writer.pending(), writer.dropped()]).toEqual([1, 0]);
     await clock.advanceAsync(10_000);
     expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 1, 0]);
+  });
+
+  test("in mode fill flush does not wait for the product's row, and pending counts the row", async () => {
+    const { clock, db, writer, send } = rig({ mode: "fill" });
+    db.control.isFound = (id) => id === "0";
+    send(0, 2);
+    await writer.flush();
+    expect([db.written(), writer.pending(), writer.dropped()]).toEqual([["0", "1"], 1, 0]);
+    await writer.flush();
+    expect(db.written()).toEqual(["0", "1"]);
+    db.control.isFound = () => true;
+    await clock.advanceAsync(1_200);
+    expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 0, 0]);
   });
 
   test("every row is written once and in order, or counted, whatever happens when", async () => {
@@ -355,6 +455,18 @@ describe("recordWriter", () => {
   });
 });
 
+test.each([
+  ["capacity", 0],
+  ["capacity", 1.5],
+  ["batchRows", -1],
+  ["batchMs", -1],
+  ["closeMs", Number.NaN],
+])("recordWriter refuses a %s of %d by its name", (option, value) => {
+  expect(() => rig({ [option]: value })).toThrow(
+    expect.objectContaining({ option: `recordWriter.${option}` }),
+  );
+});
+
 const openers = {
   postgres: (connectionString: string): SqlDatabase => postgres({ connectionString }),
   pglite: (): SqlDatabase => pglite(),
@@ -364,6 +476,7 @@ describeOnDatabases("recordWriter", openers, (open) => {
   // One database for all of them, because PGlite takes seconds to start; each has its own tables in it.
   let db: SqlDatabase;
   let prefixes = 0;
+  let prefix = "";
   let names = sqlNames();
   let table = "";
   beforeAll(async () => {
@@ -371,7 +484,8 @@ describeOnDatabases("recordWriter", openers, (open) => {
   }, 60_000);
   beforeEach(() => {
     prefixes += 1;
-    names = sqlNames({ prefix: `p${prefixes}_` });
+    prefix = `p${prefixes}_`;
+    names = sqlNames({ prefix });
     table = names.table("ai_training_examples");
   });
   const migrate = (): Promise<void> => db.exec(names.render(migration));
@@ -383,7 +497,8 @@ describeOnDatabases("recordWriter", openers, (open) => {
     const clock = new FakeClock();
     const writer = recordWriter(over, {
       clock,
-      names,
+      random: () => 0.5,
+      names: { prefix },
       onProblem: (problem) => problems.push(problem),
       ...options,
     });

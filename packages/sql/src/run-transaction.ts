@@ -1,4 +1,4 @@
-import type { SqlQuery } from "./database.ts";
+import type { SqlQuery, SqlTransactionOptions } from "./database.ts";
 import { createSerialQueue } from "./serial-queue.ts";
 
 /**
@@ -8,6 +8,7 @@ import { createSerialQueue } from "./serial-queue.ts";
 export async function runTransaction<Result>(
   send: SqlQuery,
   work: (query: SqlQuery) => Promise<Result>,
+  options: SqlTransactionOptions = {},
 ): Promise<Result> {
   const queue = createSerialQueue();
   let failed = false;
@@ -25,6 +26,10 @@ export async function runTransaction<Result>(
 
   await send("begin");
   try {
+    if (options.unhurried === true) {
+      await send("set local statement_timeout = 0");
+      await send("set local lock_timeout = 0");
+    }
     const result = await work(query);
     await queue(async () => {
       over = true;

@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import type { Clock, FlagSource } from "@sluice/contract";
+import type { FlagSource } from "@sluice/contract";
 import { flagAgeMs, type Variables } from "@sluice/policy";
 import {
   describeFlagSource,
@@ -7,6 +8,7 @@ import {
   FakeClock,
   postgresAnswers,
   postgresForTests,
+  realClock,
 } from "@sluice/testkit";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -47,8 +49,8 @@ function fakeTable(rows: Row[] = []) {
     if (table.error !== undefined) throw table.error;
     table.texts += text;
     const flagRows: unknown = structuredClone(table.rows);
-    const row = text.includes("flag_rows")
-      ? { standby: table.standby, flag_rows: flagRows }
+    const row = text.includes("table_rows")
+      ? { standby: table.standby, table_rows: flagRows }
       : { pid: 1, heard: true };
     return { rows: [row as never], affected: 0 };
   };
@@ -183,10 +185,14 @@ describe("sqlFlags", () => {
     table.standby = true;
     await clock.advanceAsync(10_000);
     expect(flags.confirmedAt()).toEqual(confirmed);
+    expect(flags.trouble()).toBe("STANDBY");
     expect(states).toEqual([
       { state: "polling", code: undefined },
       { state: "unreachable", code: "STANDBY" },
     ]);
+    table.standby = false;
+    await clock.advanceAsync(1000);
+    expect(flags.trouble()).toBeUndefined();
     flags.close();
   });
 
@@ -269,8 +275,20 @@ describe("sqlFlags", () => {
       });
       expect(flags.read("slotgen_ai")).toMatchObject({ enabled: false, percent: 5 });
       await change([{ ...open, rollout_percent: 10 }]);
-      expect(read()).toMatchObject({ percent: 10, allowlist: ["ann", "eve"] });
+      // A list of its own may ask for more, but lets nobody skip the percentage.
+      expect(read()).toMatchObject({ percent: 10, allowlist: ["ann", "eve"], settling: true });
       flags.close();
+    });
+
+    it.each([
+      [{ pollMs: 0 }, "sqlFlags.pollMs: got 0, expected at least 10"],
+      [{ heartbeatMs: 3e9 }, "sqlFlags.heartbeatMs: got 3000000000, expected at most 2147000000"],
+      [{ exclusive: "false" }, 'sqlFlags.exclusive: got "false", expected a value of type boolean'],
+      [{ poll_ms: 5 }, "sqlFlags.poll_ms: got an unknown option, expected only documented options"],
+    ])("refuses %j in one line", (given, line) => {
+      const { db } = fakeTable();
+      const options = { clock: new FakeClock(), random: () => 0.5, ...(given as object) };
+      expect(() => sqlFlags(db, options)).toThrow(line);
     });
 
     it("reads the gateway's switches of it", async () => {
@@ -328,24 +346,11 @@ describe("sqlFlags", () => {
   });
 });
 
-const machineClock: Clock = {
-  monotonicMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-  every(intervalMs, callback) {
-    const timer = setInterval(callback, intervalMs).unref();
-    return () => clearInterval(timer);
-  },
-};
-
 const waiting = { timeout: 5000, interval: 2 };
 
 /** Until a read that was sent from now on is applied. */
 async function refreshed(source: FlagSource, timeout = 5000): Promise<void> {
-  const askedMs = machineClock.monotonicMs();
+  const askedMs = realClock.monotonicMs();
   const isConfirmed = (): void => {
     if ((source.confirmedAt()?.monotonicMs ?? 0) <= askedMs) throw new Error("not confirmed");
   };
@@ -420,7 +425,7 @@ describe.skipIf(process.env["CI"] !== "true" && !postgresAnswers())("on PostgreS
     const db = postgres({ connectionString });
     const states: WatchState[] = [];
     const flags = sqlFlags(db, {
-      clock: machineClock,
+      clock: realClock,
       random: () => 0.5,
       names: { flagTable },
       onState: (state) => states.push(state),
@@ -512,10 +517,50 @@ describe.skipIf(process.env["CI"] !== "true" && !postgresAnswers())("on PostgreS
       () => expect(states.at(-1)).toEqual({ state: "unreachable", code: "42P01" }),
       waiting,
     );
+    expect(flags.trouble()).toBe("42P01");
     const confirmed = flags.confirmedAt();
     expect(flags.read("chat_ai").enabled).toBe(true);
     await expect(refreshed(flags, 200)).rejects.toThrow("not confirmed");
     expect(flags.confirmedAt()).toEqual(confirmed);
+  });
+
+  it("tells what keeps it from the table, until nothing does", async () => {
+    const role = `sluice_flags_${randomBytes(6).toString("hex")}`;
+    await operator.query(`CREATE ROLE ${role} LOGIN CONNECTION LIMIT 0`);
+    opened.push({
+      close: async () => {
+        await operator.query(`DROP OWNED BY ${role}`);
+        await operator.query(`DROP ROLE ${role}`);
+      },
+    });
+    const { table, write } = await openTable();
+    const url = new URL(server.connectionString);
+    url.username = role;
+    const db = postgres({ connectionString: url.href });
+    const flags = sqlFlags(db, {
+      clock: realClock,
+      random: () => 0.5,
+      names: { flagTable: table.replaceAll('"', "") },
+      pollMs: 20,
+    });
+    opened.push(db, flags);
+    const troubled = (code: string | undefined) =>
+      vi.waitFor(() => expect(flags.trouble()).toBe(code), waiting);
+    await troubled("53300");
+    await write(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    await troubled("42501");
+    await write(`GRANT SELECT ON ${table} TO ${role}`);
+    await troubled(undefined);
+    await refreshed(flags);
+  });
+
+  it("tells that nobody answers at its address", async () => {
+    const proxy = await startProxy(server.connectionString);
+    proxy.close();
+    const db = postgres({ connectionString: proxy.connectionString });
+    const flags = sqlFlags(db, { clock: realClock, random: () => 0.5, pollMs: 20 });
+    opened.push(db, flags);
+    await vi.waitFor(() => expect(flags.trouble()).toBe("ECONNREFUSED"), waiting);
   });
 
   it("sees a change before its flags are stale although every connection it had is a black hole", async () => {
@@ -582,7 +627,7 @@ describeOnDatabases(
         );
         const states: WatchState[] = [];
         const flags = sqlFlags(db, {
-          clock: machineClock,
+          clock: realClock,
           random: () => 0.5,
           names,
           pollMs: 600_000,

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, FeatureFlags, FlagSource } from "@sluice/contract";
+import type { FeatureFlags, FlagSource } from "@sluice/contract";
 import {
   flagVariableNames,
   flagsOf,
@@ -10,34 +10,26 @@ import {
   type RawFlags,
   type Variables,
 } from "@sluice/policy";
-import { callQuietly } from "./call-quietly.ts";
+import { z } from "zod";
 import type { SqlDatabase } from "./database.ts";
-import { sqlNames, type SqlNameOptions } from "./names.ts";
 import { readFlagRows, type FlagRow } from "./read-flag-rows.ts";
-import { watchTables, WatchError, type WatchState } from "./watch-tables.ts";
+import { assertWatchOptions, watchTable, type SqlWatchOptions } from "./watched-table.ts";
 
-export interface SqlFlagsOptions {
-  readonly clock: Clock;
-  /** From 0, inclusive, to 1; spreads the polls of many processes. */
-  readonly random: () => number;
-  readonly names?: SqlNameOptions;
+export interface SqlFlagsOptions extends SqlWatchOptions {
   /** The table is the single truth: no variable is read at all, the gateway's switches included. */
   readonly exclusive?: boolean;
   /** The environment, `process.env` say, read live; it may kill and narrow, never widen. Default: none. */
   readonly variables?: Variables;
-  /** False behind a transaction pooler, where changes are seen by polls only. Default: true. */
-  readonly listen?: boolean;
-  /** Between polls, ± 20 %. Default: 1000. */
-  readonly pollMs?: number;
-  /** Between looks whether the listening connection still answers. Default: 1000. */
-  readonly heartbeatMs?: number;
-  /** Once per change of state; what it throws is ignored. */
-  readonly onState?: (state: WatchState) => void;
 }
 
 export interface SqlFlags extends FlagSource {
   /** Resolves once flags were read first, after 10 s without, or when closed. Never rejects. */
   ready(): Promise<void>;
+  /**
+   * The code of the last read that failed (an SQLSTATE, the system's, or `TIMEOUT`, `STANDBY`, `UNKNOWN`);
+   * undefined once flags are confirmed again, and before the first read has ended.
+   */
+  trouble(): string | undefined;
   /** The version of each row that reads answer from; undefined where the row has none. */
   versions(): ReadonlyMap<string, number | undefined>;
 }
@@ -55,7 +47,6 @@ interface Combined {
   readonly flags: FeatureFlags;
 }
 
-const readyMs = 10_000;
 const nothing: Variables = {};
 
 /**
@@ -65,28 +56,15 @@ const nothing: Variables = {};
  * @throws ConfigError for names that are none.
  */
 export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
-  const { clock, exclusive = false } = options;
+  assertWatchOptions("sqlFlags", options, {
+    exclusive: z.boolean().optional(),
+    variables: z.unknown().optional(),
+  });
+  const { exclusive = false } = options;
   const variables = exclusive ? nothing : (options.variables ?? nothing);
-  const names = sqlNames(options.names);
-  const table = names.table("feature_state");
-  const tableName = table.replaceAll('"', "");
-  // One row whatever the table holds, so an empty table can't hide that a standby answers.
-  const text = `SELECT pg_is_in_recovery() AS standby,
-    (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]'::jsonb) FROM ${table} AS t) AS flag_rows`;
-
-  let rows: ReadonlyMap<string, Known> = new Map();
-  const combined = new Map<string, Combined>();
-  const listeners = new Set<() => void>();
-  const waiting = new Set<() => void>();
   const absent = flagsOf("absent", nothing);
-  let isReady = false;
-  let closed = false;
-
-  const becomeReady = (): void => {
-    isReady = true;
-    for (const resolve of waiting) resolve();
-    waiting.clear();
-  };
+  const combined = new Map<string, Combined>();
+  let rows: ReadonlyMap<string, Known> = new Map();
 
   const apply = (seen: ReadonlyMap<string, FlagRow>): void => {
     const next = new Map<string, Known>();
@@ -98,29 +76,13 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
       next.set(feature, taken);
     }
     rows = next;
-    if (!changed) return;
-    for (const listener of listeners) callQuietly(listener);
+    if (changed) table.changed();
   };
 
-  const watch = watchTables(db, {
-    clock,
-    random: options.random,
-    channel: names.channel,
-    listen: options.listen ?? true,
-    pollMs: options.pollMs ?? 1000,
-    heartbeatMs: options.heartbeatMs ?? 1000,
-    async read(query) {
-      const { rows: answer } = await query<{ standby: unknown; flag_rows: unknown }>(text);
-      const [only] = answer;
-      if (only?.standby !== false) throw new WatchError("STANDBY", "a standby may lag behind");
-      apply(readFlagRows(tableName, only.flag_rows));
-      becomeReady();
-    },
-    ...(options.onState === undefined ? {} : { onState: options.onState }),
-  });
-  const stopWaiting = clock.every(readyMs, () => {
-    stopWaiting();
-    becomeReady();
+  const table = watchTable(db, {
+    ...options,
+    table: "feature_state",
+    onRows: (read, tableName) => apply(readFlagRows(tableName, read)),
   });
 
   return {
@@ -151,25 +113,12 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
       return flags;
     },
     readSwitches: () => parseSwitches(variables),
-    confirmedAt: () => watch.confirmedAt(),
-    onChange(listener) {
-      const own = (): void => listener();
-      if (!closed) listeners.add(own);
-      return () => void listeners.delete(own);
-    },
+    confirmedAt: () => table.confirmedAt(),
+    trouble: () => table.trouble(),
+    onChange: (listener) => table.onChange(listener),
     versions: () => new Map([...rows].map(([feature, { row }]) => [feature, row.flags.version])),
-    ready: () =>
-      new Promise((resolve) => {
-        if (isReady) resolve();
-        else waiting.add(resolve);
-      }),
-    close() {
-      closed = true;
-      watch.close();
-      stopWaiting();
-      listeners.clear();
-      becomeReady();
-    },
+    ready: () => table.ready(),
+    close: () => table.close(),
   };
 }
 
@@ -203,5 +152,7 @@ function narrowed(feature: string, row: FeatureFlags, raw: RawFlags): FeatureFla
     enabled: row.enabled,
     problems: [...row.problems, ...environment.problems],
   });
-  return row.settling === undefined ? flags : { ...flags, settling: row.settling };
+  // A list that the environment alone brings may ask for more, and let nobody skip the percentage.
+  const isOwnList = row.allowlist === undefined && environment.allowlist !== undefined;
+  return row.settling === undefined && !isOwnList ? flags : { ...flags, settling: true };
 }

@@ -15,7 +15,7 @@ function fakeDatabase(first: readonly Row[]) {
   const channels: string[] = [];
   const query = ((text) => {
     statements.push(text);
-    const answer = { standby, configs: rows, pid: 1, heard: true };
+    const answer = { standby, table_rows: rows, pid: 1, heard: true };
     return Promise.resolve({ rows: [answer], affected: 0 });
   }) as SqlQuery;
   const db: SqlDatabase = {
@@ -154,6 +154,33 @@ describe("routes from SQL", () => {
     await changeTo([openai, { ...custom, weight: "much" }]);
     await changeTo([openai, { ...custom, weight: 2 }]);
     expect(shown()).toEqual(["openai 1", "custom 2"]);
+    routes.close();
+  });
+
+  it("say what is malformed for as long as it is, by the same array", async () => {
+    const { routes, settle, changeTo } = open([openai]);
+    expect(routes.problems()).toEqual([]);
+    await settle();
+    const well = routes.problems();
+    expect(well).toEqual([]);
+    await changeTo([openai, { ...custom, weight: "secret" }]);
+    const problems = routes.problems();
+    expect(problems).toEqual([
+      {
+        variable: "public.ai_provider_configs.weight",
+        expected: "an integer from 0 to 1000000",
+        readAs: "the last good route",
+      },
+    ]);
+    await changeTo([openai, { ...custom, weight: "other", owner: "us" }]);
+    expect(routes.problems()).toBe(problems);
+    await changeTo([openai, { ...custom, weight: 1, model: 7 }]);
+    expect(routes.problems()).toMatchObject([{ variable: "public.ai_provider_configs.model" }]);
+    await changeTo([openai]);
+    const mended = routes.problems();
+    expect(mended).toEqual([]);
+    await changeTo([openai, custom]);
+    expect(routes.problems()).toBe(mended);
     routes.close();
   });
 

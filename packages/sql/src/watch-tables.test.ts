@@ -260,6 +260,7 @@ describe("watchTables", () => {
       db.pool = pool;
       await clock.advanceAsync(60_000);
       expect(clock.monotonicMs() - watch.confirmedAt().monotonicMs).toBeLessThan(3000);
+      expect(watch.trouble()).toBeUndefined();
       expect(states).toEqual([{ state: "listening", code: undefined }]);
       watch.close();
     }
@@ -386,6 +387,7 @@ describe("watchTables", () => {
     });
     await clock.advanceAsync(0);
     expect(states).toEqual([{ state: "unreachable", code: "UNKNOWN" }]);
+    expect(watch.trouble()).toBe("UNKNOWN");
     watch.close();
   });
 

@@ -7,6 +7,9 @@ export interface Check<Subject> {
   run(subject: Subject): void | Promise<void>;
 }
 
+/** For a check that asks a server thousands of times, on a busy machine. */
+const timeoutMs = 60_000;
+
 /** A suite of checks as tests, one each. */
 export function describeChecks<Subject>(
   title: string,
@@ -17,7 +20,7 @@ export function describeChecks<Subject>(
   describe(title, () => {
     for (const check of checks) {
       // oxlint-disable-next-line vitest/valid-title, vitest/expect-expect -- checks bring their own
-      it(check.name, () => check.run(subject));
+      it(check.name, { timeout: timeoutMs }, () => check.run(subject));
     }
   });
 }

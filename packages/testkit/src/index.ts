@@ -24,6 +24,7 @@ export {
   type SampleJob,
 } from "./sample-feature.ts";
 export { FakeClock } from "./fake-clock.ts";
+export { realClock } from "./real-clock.ts";
 export { seededRandom, type SeededRandom } from "./seeded-random.ts";
 export type { AdmissionStoreOptions, CreateAdmissionStore } from "./admission-store/bench.ts";
 export { describeAdmissionStore } from "./admission-store/suite.ts";
@@ -54,3 +55,20 @@ export {
 export { describeFlagSource } from "./flag-source/suite.ts";
 export { postgresAnswers, postgresForTests, type TestPostgres } from "./postgres-for-tests.ts";
 export { describeOnDatabases, type DatabaseOpeners } from "./describe-on-databases.ts";
+export { faultyProxy, type FaultyProxy } from "./faulty-proxy.ts";
+export { freePort } from "./free-port.ts";
+export {
+  findPostgresBin,
+  privatePostgres,
+  type PrivatePostgres,
+  type PrivatePostgresOptions,
+} from "./private-postgres.ts";
+export {
+  findRedisServer,
+  lacksRedisServer,
+  privateRedis,
+  type PrivateRedis,
+  type PrivateRedisOptions,
+} from "./private-redis.ts";
+export { runPsql } from "./run-psql.ts";
+export { unprivilegedUser, type User } from "./unprivileged-user.ts";

@@ -1,14 +1,22 @@
+import { benchAdmission } from "./admission/bench.ts";
 import { benchChain } from "./chain/bench.ts";
 import { benchExpress } from "./express/bench.ts";
 import { benchStream } from "./stream/bench.ts";
 import { benchKill } from "./kill/bench.ts";
+import { benchLoss } from "./redis-loss/bench.ts";
+import { benchRecords } from "./records/bench.ts";
+import { benchSql } from "./sql/bench.ts";
 import { writeDocs } from "./docs-table.ts";
 import { toTable, writeResult, type BenchResult, type Metric } from "./result.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = {
+  admission: benchAdmission,
   chain: benchChain,
   express: benchExpress,
   kill: benchKill,
+  loss: benchLoss,
+  records: benchRecords,
+  sql: benchSql,
   stream: benchStream,
 };
 

@@ -23,6 +23,8 @@ const KNOWN: Readonly<Record<string, number>> = {
   "apps/slot-generation/README.md": 1,
   // Run to the letter by `pnpm check:packages`, for they need the network.
   "docs/how-to/guard-a-route.md": 2,
+  // By a test beside the command line: packages/cli/src/cli-page-examples.test.ts.
+  "docs/reference/cli.md": 2,
 };
 
 describe("the commands that the pages show", () => {

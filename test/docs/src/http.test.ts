@@ -1,3 +1,5 @@
+import { admissionDimensions, type AdmissionStore } from "@sluice/contract";
+import { memoryAdmission } from "@sluice/guard";
 import { valueReply } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -84,9 +86,48 @@ describe("what the page on HTTP says of problems", () => {
     await ask(app, "/", greeting);
     const { body, headers, type } = await ask(app, "/", greeting);
     expect(type).toBe("application/problem+json");
-    expect(body).toMatchObject({ reason: "MESSAGE_RATE" });
+    expect(body).toMatchObject({ reason: "MESSAGE_RATE", "violated-policies": ["message-rate"] });
+    expect(text).toContain((body as { type: string }).type);
     expect(headers).toMatchObject({ "retry-after": "60", "sluice-decision": id });
     expect(headers).not.toHaveProperty("sluice-path");
+  });
+});
+
+const admission = (): AdmissionStore =>
+  memoryAdmission({
+    userInFlight: { limit: 2 },
+    globalInFlight: { limit: 9 },
+    userBudget: { calls: 50 },
+  });
+
+describe("what the page on HTTP says of limits", () => {
+  it("is what a rejection looks like, to the letter", async () => {
+    const store = admission();
+    for (let i = 0; i < 2; i += 1) void store.acquire("someone");
+    const { body, headers, status, type } = await ask(
+      serveRoute({ admission: store }),
+      "/",
+      greeting,
+    );
+    const [, shownHead = "", shownBody = ""] = /```http\n([^]*?)\n\n([^]*?)\n```/.exec(text) ?? [];
+    expect(status).toBe(429);
+    expect(body).toEqual(JSON.parse(shownBody));
+    expect(shownHead).toContain(`Content-Type: ${type}`);
+    expect(shownHead).toContain(`RateLimit-Policy: ${headers["ratelimit-policy"]}`);
+    // Nine calls were made before.
+    expect(shownHead).toContain(`RateLimit: ${headers["ratelimit"]?.replace("r=50", "r=41")}`);
+    expect(headers).toHaveProperty("retry-after");
+    for (const name of admissionDimensions) {
+      expect(text).toContain(`\`${name.replaceAll("_", "-")}\``);
+    }
+  });
+
+  it("limits that all share are told only where that is asked for", async () => {
+    const own = await ask(serveRoute({ admission: admission() }), "/", greeting);
+    const route = { rateLimitHeaders: "all" } as const;
+    const all = await ask(serveRoute({ admission: admission(), route }), "/", greeting);
+    expect(own.headers["ratelimit-policy"]).not.toContain("global");
+    expect(all.headers["ratelimit-policy"]).toContain('"global-in-flight";q=9');
   });
 });
 

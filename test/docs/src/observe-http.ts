@@ -33,10 +33,11 @@ export function serveRoute(options: RouteOptions = {}): Express {
   const guard = createGuard({
     ...sampleFeature,
     onFailure: options.onFailure ?? "failed",
-    provider: fakeProvider<Input>({ onCall }),
+    provider: { ...fakeProvider<Input>({ onCall }), inputTokens: () => 1 },
     flags: staticFlags({ sample_ai: { enabled } }),
     sinks: [() => undefined],
     ...(options.admission === undefined ? {} : { admission: options.admission }),
+    ...(options.admission?.countsBudgets === true ? { budget: { maxOutputTokens: 100 } } : {}),
   });
   const route = { subject: () => "someone", input, ...options.route };
   return express().post("/", guardRoute(guard, route));

@@ -22,7 +22,7 @@ describe("the page of telemetry names", () => {
     ],
     ["a missing name", ["`sluice.effect`", "the effect"], "sluice.effect is not documented"],
     ["a missing metric", ["| `sluice.alerts` |", "| |"], "sluice.alerts is not documented"],
-    ["another version of events", ["`v`: 2.", "`v`: 1."], "the version of events is 2"],
+    ["another version of events", ["`v`: 3.", "`v`: 2."], "the version of events is 3"],
     [
       "a missing field of an outcome's event",
       ["| `fallback_provider` |", "| |"],

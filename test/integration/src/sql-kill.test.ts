@@ -1,10 +1,15 @@
-import { spawnSync } from "node:child_process";
-import { createGuard, defineContract, systemClock, type Guard } from "@sluice/guard";
+import { createGuard, systemClock, type Guard } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
 import { migrate, postgres, sqlFlags, type SqlDatabase } from "@sluice/sql";
-import { postgresAnswers, postgresForTests } from "@sluice/testkit";
+import {
+  postgresAnswers,
+  postgresForTests,
+  runPsql,
+  sampleAnswer,
+  sampleFeature,
+  type SampleJob,
+} from "@sluice/testkit";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { z } from "zod";
 
 const feature = "p3_advisory";
 const names = { prefix: "p3_" };
@@ -14,17 +19,7 @@ const shut =
 const widened = (percent: number): string =>
   `UPDATE p3_feature_state SET enabled = true, rollout_percent = ${percent} WHERE feature_name = 'p3_advisory';`;
 
-function psql(connectionString: string, statement: string): string {
-  const { status, stdout, stderr } = spawnSync(
-    "psql",
-    ["--no-psqlrc", "-At", "-v", "ON_ERROR_STOP=1", "-d", connectionString, "-c", statement],
-    { encoding: "utf8" },
-  );
-  if (status !== 0) throw new Error(stderr);
-  return stdout.trim();
-}
-
-type Advisory = Guard<{ readonly id: string }, unknown, unknown, unknown>;
+type Advisory = Guard<SampleJob, unknown, unknown, unknown>;
 
 /** One process of the fleet: connections, flags and a guard of its own. */
 async function startMember(connectionString: string) {
@@ -32,17 +27,10 @@ async function startMember(connectionString: string) {
   const flags = sqlFlags(db, { clock: systemClock, random: Math.random, exclusive: true, names });
   await flags.ready();
   const guard: Advisory = createGuard({
+    ...sampleFeature,
     feature,
-    contract: defineContract({
-      ok: z.object({ status: z.literal("OK") }),
-      failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
-      stub: z.object({ status: z.literal("STUB") }),
-    }),
-    failed: ({ code }) => ({ status: "FAILED", code }),
-    stub: (_input: { readonly id: string }) => ({ status: "STUB" }),
-    provider: functionProvider<{ readonly id: string }>(() => Promise.resolve({ status: "OK" })),
+    provider: functionProvider<SampleJob>(() => Promise.resolve(sampleAnswer)),
     flags,
-    onFailure: "failed",
   });
   const stop = async (): Promise<void> => {
     guard.close();
@@ -65,7 +53,7 @@ async function setUp() {
 
 /** What the isolation proof looks at: tables that are not ours. */
 const foreignWrites = (connectionString: string): string =>
-  psql(
+  runPsql(
     connectionString,
     "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE relname NOT LIKE 'p3\\_%' ORDER BY 1",
   );
@@ -73,7 +61,7 @@ const foreignWrites = (connectionString: string): string =>
 async function serve(guard: Advisory, calls: number): Promise<readonly string[]> {
   return Promise.all(
     Array.from({ length: calls }, async (_, i) => {
-      const outcome = await guard.run({ id: "one" }, { subject: `user-${i}` });
+      const outcome = await guard.run({ prompt: "hi" }, { subject: `user-${i}` });
       return outcome.status;
     }),
   );
@@ -90,12 +78,12 @@ describe.skipIf(skipped)(title, { timeout: 30_000 }, () => {
     onTestFinished(async () => {
       for (const { stop } of fleet) await stop();
     });
-    psql(connectionString, widened(100));
+    runPsql(connectionString, widened(100));
     for (const { guard } of fleet) {
       await vi.waitFor(async () => expect(await serve(guard, 1)).toEqual(["SUCCEEDED"]), 4000);
     }
 
-    psql(connectionString, shut);
+    runPsql(connectionString, shut);
     for (const { guard } of fleet) {
       await vi.waitFor(async () => expect(await serve(guard, 1)).toEqual(["STUBBED"]), 4000);
       expect(new Set(await serve(guard, 50))).toEqual(new Set(["STUBBED"]));
@@ -108,7 +96,7 @@ describe.skipIf(skipped)(title, { timeout: 30_000 }, () => {
     expect(before).toBe("orders|1|0|0");
     const { guard, stop } = await startMember(connectionString);
     for (const percent of [0, 5, 25, 100, 25, 0]) {
-      psql(connectionString, percent === 0 ? shut : widened(percent));
+      runPsql(connectionString, percent === 0 ? shut : widened(percent));
       await vi.waitFor(() => expect(guard.describe().percent).toBe(percent), 4000);
       const statuses = await serve(guard, 200);
       const letIn = statuses.filter((status) => status === "SUCCEEDED").length;
@@ -119,7 +107,7 @@ describe.skipIf(skipped)(title, { timeout: 30_000 }, () => {
     await stop();
     expect(foreignWrites(connectionString)).toBe(before);
 
-    psql(connectionString, "UPDATE orders SET id = 2");
+    runPsql(connectionString, "UPDATE orders SET id = 2");
     await vi.waitFor(() => expect(foreignWrites(connectionString)).toBe("orders|1|1|0"), 4000);
   });
 });

@@ -1,18 +1,23 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { checkContents } from "./check-contents.ts";
 import { packPackages } from "./pack-packages.ts";
 import { listPublishedPackages } from "./published-packages.ts";
 import { runAttw } from "./run-attw.ts";
-import { runCommand, runOrThrow } from "./run-command.ts";
+import { type CommandResult, runCommand, runOrThrow } from "./run-command.ts";
 import { unpackTarball } from "./unpack-tarball.ts";
 
 const CONSUMER_OPTIONS = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024"];
 
 const packages = listPublishedPackages();
 const folder = await mkdtemp(join(tmpdir(), "sluice-packed-"));
+
+/** The program of the installed `@sluice/cli`. */
+const sluice = (...args: readonly string[]): Promise<CommandResult> =>
+  runCommand(join(folder, "node_modules/.bin/sluice"), args, folder);
 
 beforeAll(async () => {
   await packPackages(packages, folder);
@@ -76,6 +81,32 @@ describe("installed fresh", () => {
     await writeFile(join(folder, "schemas.ts"), program.join("\n"));
     const { output } = await runCommand("tsc", [...CONSUMER_OPTIONS, "schemas.ts"], folder);
     expect(output).toBe("");
+  });
+
+  describe("the program sluice", () => {
+    test("prints the version of its package", async () => {
+      const { version } = z
+        .object({ version: z.string() })
+        .parse(
+          JSON.parse(await readFile(join(folder, "node_modules/@sluice/cli/package.json"), "utf8")),
+        );
+      expect(await sluice("--version")).toEqual({ exitCode: 0, output: `${version}\n` });
+    });
+
+    test("prints its help", async () => {
+      const { exitCode, output } = await sluice("--help");
+      expect(exitCode).toBe(0);
+      expect(output).toMatch(/^Usage: sluice /);
+      expect(output).toContain("sluice kill slotgen_ai");
+    });
+
+    test("ends with its exit code and one line where no database answers", async () => {
+      const url = "postgresql://me:pa55word@127.0.0.1:1/x";
+      const { exitCode, output } = await sluice("doctor", "--database-url", url);
+      expect(exitCode).toBe(3);
+      expect(output).toMatch(/^sluice: the database can't be reached: .*ECONNREFUSED.*\n$/);
+      expect(output).not.toContain("pa55word");
+    });
   });
 
   test("a package that is not there cannot be imported", async () => {

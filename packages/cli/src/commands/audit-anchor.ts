@@ -7,6 +7,7 @@ export function auditAnchorCommand(context: CliContext): Command {
     .description(
       "where the audit ends now, as id:hash; kept elsewhere, it shows later what was removed",
     )
+    .addHelpText("after", "\nExample:\n  sluice audit anchor > anchor.txt\n")
     .action(() =>
       context.withSession(async ({ db, nameOptions }) => {
         const anchor = await auditAnchor(db, { names: nameOptions });

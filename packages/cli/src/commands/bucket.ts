@@ -3,6 +3,7 @@ import { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { featureArgument } from "../flag-options.ts";
 import { findFlag, noSuchFeature, type FlagRow } from "../flag-row.ts";
 import { parseText } from "../parse-value.ts";
 import { printPairs } from "../print-table.ts";
@@ -11,7 +12,7 @@ import { quoteLiteral } from "../quote-literal.ts";
 export function bucketCommand(context: CliContext): Command {
   return new Command("bucket")
     .description("a subject's bucket, the SQL that proves it, and why the subject is in or out")
-    .argument("<feature>", "the feature", parseText)
+    .addArgument(featureArgument())
     .argument("<subject>", "the subject's id", parseText)
     .addHelpText("after", "\nExample:\n  sluice bucket slotgen_ai user-42\n")
     .action((feature: string, subject: string) =>
@@ -51,7 +52,8 @@ export function bucketCommand(context: CliContext): Command {
 const hashedText = (salt: string, subject: string): string =>
   salt === "" ? subject : `${salt}:${subject}`;
 
-const bucketSql = (text: string): string =>
+/** The bucket of a text, an expression of type text, in SQL. */
+export const bucketSql = (text: string): string =>
   `('x' || substr(encode(sha256(convert_to(${text}, 'UTF8')), 'hex'), 1, 8))::bit(32)::bigint % 100`;
 
 function proofSql(salt: string, subject: string): string {

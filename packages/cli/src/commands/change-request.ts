@@ -1,16 +1,30 @@
 import { Command } from "commander";
-import { beginChange } from "../change-flag.ts";
-import { printChanges, readChanges } from "../change-row.ts";
+import { beginChange } from "../change-agreed.ts";
+import { readChange } from "../change-row.ts";
+import { printChanges } from "../change-table.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
+import {
+  allowlistOption,
+  enabledOption,
+  featureArgument,
+  killedOption,
+  noAllowlistOption,
+  percentOption,
+  protectedOption,
+  reasonOption,
+  saltOption,
+  toPatch,
+  type FlagTargets,
+} from "../flag-options.ts";
 import { findFlag, noSuchFeature } from "../flag-row.ts";
-import { parseBoolean, parseCount, parsePercent, parseText } from "../parse-value.ts";
+import { integerIn } from "../parse-value.ts";
 
-interface Options {
-  readonly enabled?: boolean;
-  readonly percent?: number;
-  readonly killed?: boolean;
+/** The database takes at most 30 days. */
+const maxMinutes = 30 * 24 * 60;
+
+interface Options extends FlagTargets {
   readonly reason: string;
   readonly minutes: number;
 }
@@ -18,22 +32,27 @@ interface Options {
 export function changeRequestCommand(context: CliContext): Command {
   return new Command("request")
     .description("ask to widen a feature from its row as it is now; what is not named stays")
-    .argument("<feature>", "the feature", parseText)
-    .option("--enabled <true|false>", "the target", parseBoolean)
-    .option("--percent <n>", "the target, 0 to 100", parsePercent)
-    .option("--killed <true|false>", "the target", parseBoolean)
-    .requiredOption("--reason <text>", "for who approves, and the audit", parseText)
-    .option("--minutes <n>", "for how long it can be applied", parseCount, 60)
+    .addArgument(featureArgument())
+    .addOption(enabledOption())
+    .addOption(percentOption())
+    .addOption(killedOption())
+    .addOption(allowlistOption())
+    .addOption(noAllowlistOption())
+    .addOption(saltOption())
+    .addOption(protectedOption())
+    .addOption(reasonOption().makeOptionMandatory())
+    .option("--minutes <n>", "for how long it can be applied", integerIn(1, maxMinutes), 60)
     .addHelpText(
       "after",
-      '\nExample:\n  sluice change request slotgen_ai --percent 50 --reason "evals are green"\n',
+      '\nExamples:\n  sluice change request slotgen_ai --percent 50 --reason "evals are green"\n  sluice change request slotgen_ai --allowlist user-1 user-2 --reason "two more testers"\n',
     )
     .action(async (feature: string, options: Options) => {
-      const { enabled, percent, killed, reason, minutes } = options;
-      if (enabled === undefined && percent === undefined && killed === undefined) {
+      const { reason, minutes, ...targets } = options;
+      const { enabled, percent, killed, ...others } = toPatch(targets);
+      if (Object.keys(toPatch(targets)).length === 0) {
         throw new CliFailure(
           exitCodes.usage,
-          "nothing to change: give --enabled, --percent or --killed",
+          "nothing to change: give --enabled, --percent, --killed, --allowlist, --no-allowlist, --salt or --protected",
         );
       }
       await context.withSession(async ({ db, names }) => {
@@ -43,7 +62,7 @@ export function changeRequestCommand(context: CliContext): Command {
           if (stored === undefined) throw noSuchFeature(feature);
           const { flag } = stored;
           const { rows } = await query<{ id: number }>(
-            `SELECT ${names.table("request_flag_change")}($1, $2, $3, $4, $5, make_interval(mins => $6::integer)) AS id`,
+            `SELECT ${names.table("request_flag_change")}($1, $2, $3, $4, $5, make_interval(mins => $6::integer), $7::jsonb) AS id`,
             [
               feature,
               enabled ?? flag.enabled,
@@ -51,11 +70,11 @@ export function changeRequestCommand(context: CliContext): Command {
               killed ?? flag.killed,
               reason,
               minutes,
+              JSON.stringify(others),
             ],
           );
-          return (await readChanges(query, names, { id: Number(rows[0]?.id), open: false }))[0];
+          return readChange(query, names, Number(rows[0]?.id));
         });
-        if (change === undefined) throw new Error("the change that was made can't be read");
         context.show(change, () => printChanges([change]));
       });
     });

@@ -1,14 +1,13 @@
 import { Command } from "commander";
-import { beginChange } from "../change-flag.ts";
-import { applyingSql, printChanges, readChanges } from "../change-row.ts";
+import { beginChange } from "../change-agreed.ts";
+import { readChange } from "../change-row.ts";
+import { applyingSql, printChanges } from "../change-table.ts";
 import type { CliContext } from "../cli-context.ts";
-import { CliFailure } from "../cli-failure.ts";
-import { exitCodes } from "../exit-codes.ts";
 import { parseCount } from "../parse-value.ts";
 
 export function approveCommand(context: CliContext): Command {
   return verdictCommand(context, "approve")
-    .description("approve a change that another role asked for; it applies with the next update")
+    .description("approve a change that another role asked for; the next update may apply it")
     .addHelpText("after", "\nExample:\n  sluice change approve 12\n");
 }
 
@@ -23,18 +22,16 @@ function verdictCommand(context: CliContext, verdict: "approve" | "reject"): Com
     context.withSession(async ({ db, names }) => {
       const change = await db.transaction(async (query) => {
         await beginChange(query, undefined);
-        const [before] = await readChanges(query, names, { id, open: false });
-        if (before === undefined) {
-          throw new CliFailure(exitCodes.notFound, `no such change: ${String(id)}`);
-        }
+        // Told apart from one that is no longer open.
+        await readChange(query, names, id);
         await query(`SELECT ${names.table(`${verdict}_flag_change`)}($1)`, [id]);
-        return (await readChanges(query, names, { id, open: false }))[0] ?? before;
+        return readChange(query, names, id);
       });
       const sql = verdict === "approve" ? applyingSql(change, names) : undefined;
       context.show({ ...change, ...(sql !== undefined && { sql }) }, () =>
         sql === undefined
           ? printChanges([change])
-          : `${printChanges([change])}to apply it: ${sql}\n`,
+          : `${printChanges([change])}to apply it: sluice change apply ${String(id)}, or ${sql}\n`,
       );
     }),
   );

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
+import { changeApplyCommand } from "./change-apply.ts";
 import { changeListCommand } from "./change-list.ts";
 import { changeRequestCommand } from "./change-request.ts";
 import { approveCommand, rejectCommand } from "./change-verdict.ts";
@@ -10,5 +11,6 @@ export function changeCommand(context: CliContext): Command {
     .addCommand(changeRequestCommand(context))
     .addCommand(approveCommand(context))
     .addCommand(rejectCommand(context))
+    .addCommand(changeApplyCommand(context))
     .addCommand(changeListCommand(context));
 }

@@ -1,13 +1,14 @@
 import { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
+import { featureArgument } from "../flag-options.ts";
 import { findFlag, noSuchFeature } from "../flag-row.ts";
-import { parseText } from "../parse-value.ts";
 import { printPairs } from "../print-table.ts";
 
 export function flagsGetCommand(context: CliContext): Command {
   return new Command("get")
     .description("one feature, with its list")
-    .argument("<feature>", "the feature", parseText)
+    .addArgument(featureArgument())
+    .addHelpText("after", "\nExample:\n  sluice flags get slotgen_ai --json\n")
     .action((feature: string) =>
       context.withSession(async ({ db, names }) => {
         const stored = await findFlag(db.query, names, feature);

@@ -1,16 +1,17 @@
 import { Command } from "commander";
 import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
+import { featureArgument, reasonOption, yesOption } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
 import { parseText } from "../parse-value.ts";
 
 export function flagsSaltCommand(context: CliContext): Command {
   return new Command("salt")
     .description("set the salt, so that the percentage draws other subjects; asks first")
-    .argument("<feature>", "the feature", parseText)
+    .addArgument(featureArgument())
     .argument("<salt>", "hashed before the subject; '' hashes the bare id", parseText)
-    .option("--reason <text>", "for the audit", parseText)
-    .option("--yes", "agree without being asked")
+    .addOption(reasonOption())
+    .addOption(yesOption())
     .addHelpText("after", "\nExample:\n  sluice flags salt slotgen_ai 2026-q1 --yes\n")
     .action((feature: string, salt: string, options: { reason?: string; yes?: boolean }) =>
       context.withSession(async (session) => {

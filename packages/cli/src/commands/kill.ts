@@ -1,20 +1,27 @@
 import { Command } from "commander";
 import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
-import { findFlag, noSuchFeature } from "../flag-row.ts";
-import { awaitFleet, fleetLine } from "../await-fleet.ts";
+import { awaitFleet, defaultWaitMs, fleetLine } from "../await-fleet.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { featureArgument, reasonOption } from "../flag-options.ts";
+import { findFlag, noSuchFeature } from "../flag-row.ts";
 import { printFlags } from "../flag-table.ts";
-import { parseText } from "../parse-value.ts";
+import { integerIn } from "../parse-value.ts";
 
 export function killCommand(context: CliContext): Command {
   return new Command("kill")
     .description("shut a feature in the whole fleet, at once; never asks")
-    .argument("<feature>", "the feature", parseText)
-    .option("--reason <text>", "for the audit", parseText)
+    .addArgument(featureArgument())
+    .addOption(reasonOption())
+    .option(
+      "--wait-ms <n>",
+      "for how long the processes may take to apply it; 0 does not ask them",
+      integerIn(0, 600_000),
+      defaultWaitMs,
+    )
     .addHelpText("after", '\nExample:\n  sluice kill slotgen_ai --reason "wrong answers"\n')
-    .action((feature: string, options: { reason?: string }) =>
+    .action((feature: string, options: { reason?: string; waitMs: number }) =>
       context.withSession(async (session) => {
         const stored = await findFlag(session.db.query, session.names, feature);
         if (stored === undefined) throw noSuchFeature(feature);
@@ -25,7 +32,7 @@ export function killCommand(context: CliContext): Command {
           reason: options.reason,
           yes: false,
         });
-        const fleet = await awaitFleet(session, flag);
+        const fleet = await awaitFleet(session, flag, options.waitMs);
         context.show({ ...flag, fleet: fleet ?? null }, () =>
           [printFlags([flag]), fleetLine(fleet, flag.version)].filter(Boolean).join("\n"),
         );

@@ -1,15 +1,15 @@
 import { Command } from "commander";
 import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
+import { featureArgument, reasonOption, yesOption } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
-import { parseText } from "../parse-value.ts";
 
 export function restoreCommand(context: CliContext): Command {
   return new Command("restore")
     .description("take back a kill; the feature is again what its other columns say")
-    .argument("<feature>", "the feature", parseText)
-    .option("--reason <text>", "for the audit", parseText)
-    .option("--yes", "agree to widen without being asked")
+    .addArgument(featureArgument())
+    .addOption(reasonOption())
+    .addOption(yesOption())
     .addHelpText("after", "\nExample:\n  sluice restore slotgen_ai --yes\n")
     .action((feature: string, options: { reason?: string; yes?: boolean }) =>
       context.withSession(async (session) => {

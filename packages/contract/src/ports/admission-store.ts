@@ -1,4 +1,57 @@
+import type { GateMode } from "../gate.ts";
 import type { Reason } from "../reason.ts";
+import type { Usage } from "../usage.ts";
+import type { BudgetAsk } from "./budget-store.ts";
+
+/** What capacity is counted in; each is off, in shadow or enforced by itself. */
+export const admissionDimensions = [
+  "user_in_flight",
+  "global_in_flight",
+  "message_rate",
+  "user_budget",
+  "global_budget",
+] as const;
+export type AdmissionDimension = (typeof admissionDimensions)[number];
+
+/** What a request brings besides its subject. */
+export interface AdmissionAsk {
+  /** The worst case of its first call; a store with shared budgets sets it aside in the same trip. */
+  readonly budget?: BudgetAsk | undefined;
+  /** Modes that stand in for the store's own: switches change while the application runs. */
+  readonly modes?: Readonly<Partial<Record<AdmissionDimension, GateMode>>> | undefined;
+}
+
+/** What shared budgets set aside for one call. */
+export interface SharedReservation {
+  /** At most what was asked for; less where less was left. */
+  readonly outputTokens: number;
+  readonly inputTokens: number;
+  readonly costNanoUsd: number;
+  /** Charges real usage; without usage the reservation stays charged whole. Only the first ending counts. */
+  settle(usage: Usage | undefined): void;
+  /** Gives everything back, the call included. */
+  void(): void;
+  /** Sets aside another call's worst case for the same request. */
+  further(ask: BudgetAsk): SharedReply | "unavailable" | Promise<SharedReply | "unavailable">;
+}
+
+export type SharedReply =
+  | { readonly granted: true; readonly reservation: SharedReservation }
+  | { readonly granted: false; readonly reason: Reason };
+
+/** One dimension as it stands for this subject after the answer, for headers and people. */
+export interface AdmissionState {
+  readonly dimension: AdmissionDimension;
+  /** Absent: enforced. */
+  readonly mode?: GateMode | undefined;
+  /** What a budget's figures count; absent for other dimensions. */
+  readonly unit?: "calls" | "tokens" | "nano_usd" | undefined;
+  readonly limit: number;
+  /** What is left; never under 0. */
+  readonly remaining: number;
+  /** Milliseconds until all of it is there again, as far as can be told. */
+  readonly resetMs: number;
+}
 
 export interface AdmissionLease {
   /** Gives the slot back; only the first call counts. */
@@ -12,8 +65,11 @@ export type AdmissionReply =
   | {
       readonly admitted: true;
       readonly lease: AdmissionLease;
+      /** What shared budgets set aside for the first call; absent without any. It may be less than asked for. */
+      readonly reservation?: SharedReservation | undefined;
       /** Dimensions in shadow that would have refused. */
       readonly wouldRefuse: readonly Reason[];
+      readonly states?: readonly AdmissionState[] | undefined;
     }
   | {
       readonly admitted: false;
@@ -21,6 +77,9 @@ export type AdmissionReply =
       /** Milliseconds until another try can succeed. */
       readonly retryAfterMs: number;
       readonly wouldRefuse: readonly Reason[];
+      /** Every dimension that refused. */
+      readonly violated?: readonly AdmissionDimension[] | undefined;
+      readonly states?: readonly AdmissionState[] | undefined;
     };
 
 /** The answer to one tool call; it takes its share of the rate only where it is allowed. */
@@ -42,9 +101,12 @@ export interface AdmissionStore {
   readonly name: string;
   /** Milliseconds a lease lives without renewal. */
   readonly leaseMs: number;
+  /** It holds budgets that requests share; a guard then says with each request what its call may cost. */
+  readonly countsBudgets?: boolean | undefined;
   /** Decides. A store in memory answers at once, a remote one with a promise; neither may throw. */
   acquire(
     subject: string,
+    ask?: AdmissionAsk,
   ): AdmissionReply | "unavailable" | Promise<AdmissionReply | "unavailable">;
   /**
    * Decides on one tool call, when it is about to run: the rate of tool calls of all subjects together,

@@ -7,7 +7,7 @@ import { Reason } from "../reason.ts";
 import { toolFailures } from "../tool.ts";
 
 /** Raised with any change of the schemas below; a test holds them against the locked JSON Schema. */
-export const eventSchemaVersion = 2;
+export const eventSchemaVersion = 3;
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const feature = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
@@ -102,6 +102,8 @@ export const disabledNoopEventSchema = z.strictObject({
 /** What an operator should hear of, once per change and never per request. */
 export const alertCodes = [
   "FLAG_MALFORMED",
+  "FLAGS_STALE",
+  "FLAGS_FRESH",
   "TRIPPED",
   "TRIPWIRE_RESET",
   "KILLED_LOCALLY",

@@ -1,45 +1,61 @@
 import {
   Reason,
+  type AdmissionAsk,
+  type AdmissionFigures,
   type AdmissionReply,
   type AdmissionStore,
   type Clock,
   type Verdict,
 } from "@sluice/contract";
-import type { Gate, GateSetting } from "./gate.ts";
+import type { Candidate } from "../candidate.ts";
+import { reservationHold } from "../reservations.ts";
+import type { Gate, GateContext, GateSetting } from "./gate.ts";
 
 /** A remote store has a shorter deadline of its own; this one is for a store that forgets to answer. */
 const answerMs = 2000;
+
+/** The worst case of the call that a request would begin with; undefined where it can't be counted. */
+export type FirstCall<In> = (
+  context: GateContext<In>,
+) => { readonly candidate: Candidate<In>; readonly ask: AdmissionAsk } | undefined;
 
 /** Is there capacity? The only gate whose answer may have to be waited for. */
 export function admissionGate<In>(
   store: AdmissionStore,
   setting: GateSetting,
   clock: Clock,
+  /** Undefined where nobody shares budgets. */
+  firstCall?: FirstCall<In>,
 ): Gate<In> {
   return {
     name: "admission",
     ...setting,
     reason: Reason.STORE_UNAVAILABLE,
     detail: store.describe().join(", "),
-    check({ request }) {
-      const reply = store.acquire(request.subject);
-      return reply instanceof Promise ? inTime(reply, clock) : toVerdict(reply);
+    check(context) {
+      const call = firstCall?.(context);
+      if (firstCall !== undefined && call === undefined) return uncounted;
+      const reply = store.acquire(context.request.subject, call?.ask);
+      if (!(reply instanceof Promise)) return toVerdict(reply, setting, context, call?.candidate);
+      return inTime(reply, clock, (late) => toVerdict(late, setting, context, call?.candidate));
     },
   };
 }
 
+const uncounted: Verdict = { effect: "indeterminate", reason: Reason.BUDGET_TOKENS };
 const unavailable: Verdict = { effect: "indeterminate", reason: Reason.STORE_UNAVAILABLE };
 
 /** The answer, or that there is none in time; a lease that comes too late is given back. */
 async function inTime(
   reply: Promise<AdmissionReply | "unavailable">,
   clock: Clock,
+  toVerdictOf: (reply: AdmissionReply | "unavailable") => Verdict,
 ): Promise<Verdict> {
   const { promise: tooLate, resolve } = Promise.withResolvers<"too late">();
   const cancel = clock.after(answerMs, () => resolve("too late"));
   try {
     const first = await Promise.race([reply, tooLate]);
-    if (first !== "too late") return toVerdict(first);
+    if (first !== "too late") return toVerdictOf(first);
     void giveBack(reply);
     return unavailable;
   } finally {
@@ -50,14 +66,23 @@ async function inTime(
 async function giveBack(reply: Promise<AdmissionReply | "unavailable">): Promise<void> {
   try {
     const late = await reply;
-    if (late !== "unavailable" && late.admitted) late.lease.release();
+    if (late === "unavailable" || !late.admitted) return;
+    late.lease.release();
+    late.reservation?.void();
   } catch {
     // It was given up already.
   }
 }
 
-function toVerdict(reply: AdmissionReply | "unavailable"): Verdict {
+function toVerdict<In>(
+  reply: AdmissionReply | "unavailable",
+  { mode }: GateSetting,
+  context: GateContext<In>,
+  candidate: Candidate<In> | undefined,
+): Verdict {
   if (reply === "unavailable") return unavailable;
+  // As it is: its states may be computed when they are read. What a shadow counts binds nobody.
+  if (mode === "enforce") context.admission = reply;
   if (!reply.admitted) {
     return {
       effect: "reject",
@@ -66,10 +91,25 @@ function toVerdict(reply: AdmissionReply | "unavailable"): Verdict {
       would: reply.wouldRefuse,
     };
   }
-  const { lease } = reply;
+  const { lease, reservation } = reply;
+  if (reservation !== undefined && candidate !== undefined) {
+    context.shared = { candidate, reservation };
+    context.holds.push(reservationHold(reservation));
+  }
   return {
     effect: "allow",
     would: reply.wouldRefuse,
     hold: { kind: "lease", release: () => lease.release(), renew: () => lease.renew() },
+  };
+}
+
+/** What admission counted for a request, without the lease that it gave. */
+export function figuresOf<In>({ admission }: GateContext<In>): AdmissionFigures | undefined {
+  if (admission === undefined) return undefined;
+  return {
+    violated: admission.admitted ? undefined : admission.violated,
+    get states() {
+      return admission.states;
+    },
   };
 }

@@ -24,6 +24,8 @@ function contextOf(subject: string, given: FeatureFlags): GateContext<unknown> {
     plan: () => ({ strategy: "default", requested: undefined, candidates: [], skipped: [] }),
     skipped: [],
     reserved: undefined,
+    shared: undefined,
+    admission: undefined,
     permit: undefined,
   };
 }

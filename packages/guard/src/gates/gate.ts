@@ -1,4 +1,5 @@
 import type {
+  AdmissionReply,
   BudgetReservation,
   GateMode,
   GateName,
@@ -6,6 +7,7 @@ import type {
   Hold,
   OnIndeterminate,
   Reason,
+  SharedReservation,
   SkippedCandidate,
   Verdict,
 } from "@sluice/contract";
@@ -32,6 +34,12 @@ export interface GateContext<In> {
   reserved:
     | { readonly candidate: Candidate<In>; readonly reservation: BudgetReservation }
     | undefined;
+  /** What shared budgets set aside in the admission store, and for whom. */
+  shared:
+    | { readonly candidate: Candidate<In>; readonly reservation: SharedReservation }
+    | undefined;
+  /** What an enforcing admission answered. */
+  admission: AdmissionReply | undefined;
   /** Whom the circuit breaker's gate gave a permit for, and its place in the plan. */
   permit: { readonly candidate: Candidate<In>; readonly index: number } | undefined;
 }

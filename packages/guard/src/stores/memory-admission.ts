@@ -1,10 +1,20 @@
 import {
   gateModes,
   parseOptions,
+  type AdmissionAsk,
   type AdmissionLease,
   type AdmissionStore,
 } from "@sluice/contract";
-import { admit, admitTool, type AdmissionLimits, type RateDimension } from "@sluice/policy";
+import {
+  createAdmissionMachine,
+  dayTeller,
+  isTimeZone,
+  machineReservation,
+  type DailyBudget,
+  type MachineLimits,
+  type MachineRequest,
+  type RateDimension,
+} from "@sluice/policy";
 import { z } from "zod";
 import { clockSchema, systemClock } from "../system-clock.ts";
 
@@ -19,6 +29,19 @@ const rate = z
   })
   .optional();
 
+const cap = z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional();
+const dailyBudget = z
+  .strictObject({ calls: cap, tokens: cap, costNanoUsd: cap, mode })
+  .refine((caps) => (caps.calls ?? caps.tokens ?? caps.costNanoUsd) !== undefined, {
+    error: "at least one of calls, tokens, costNanoUsd",
+  })
+  .optional();
+
+const timeZone = z
+  .string()
+  .refine(isTimeZone, { error: "an IANA time zone, as Europe/Berlin" })
+  .default("UTC");
+
 const optionsSchema = z.strictObject({
   /** Requests of one subject at the same time. */
   userInFlight: inFlight,
@@ -28,6 +51,12 @@ const optionsSchema = z.strictObject({
   messageRate: rate,
   /** The same of tool calls; decided on when a tool is about to run. */
   toolRate: rate,
+  /** A subject's calls, tokens and money of one day. */
+  userBudget: dailyBudget,
+  /** Those of all subjects. */
+  globalBudget: dailyBudget,
+  /** Where the day of budgets begins. */
+  timeZone,
   /** A place that is neither released nor renewed is free again after so long. */
   leaseMs: z.int().min(100).max(3_600_000).default(30_000),
   /** Live leases held at once; beyond it the store can't tell. */
@@ -37,13 +66,6 @@ const optionsSchema = z.strictObject({
 
 export type MemoryAdmissionOptions = Readonly<z.input<typeof optionsSchema>>;
 
-interface Lease {
-  readonly subject: string;
-  readonly countsUser: boolean;
-  readonly countsGlobal: boolean;
-  expiresMs: number;
-}
-
 /**
  * Admission of one process: exact limits, synchronous answers.
  * @throws ConfigError
@@ -51,78 +73,62 @@ interface Lease {
 export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore {
   const parsed = parseOptions("memoryAdmission", optionsSchema, options);
   const clock = parsed.clock ?? systemClock;
-  const limits: AdmissionLimits = {
+  const limits: MachineLimits = {
     userInFlight: parsed.userInFlight,
     globalInFlight: parsed.globalInFlight,
     messageRate: toDimension(parsed.messageRate),
+    toolRate: toDimension(parsed.toolRate),
+    userBudget: parsed.userBudget,
+    globalBudget: parsed.globalBudget,
   };
-  const toolRate = toDimension(parsed.toolRate);
+  const machine = createAdmissionMachine(parsed.leaseMs, parsed.maxLeases);
+  const hasBudgets = parsed.userBudget !== undefined || parsed.globalBudget !== undefined;
+  const dayOf = dayTeller(parsed.timeZone);
 
-  // In the order of expiry: a renewal moves a lease to the end, and all live equally long. A live lease
-  // is never evicted to make room; a full store says that it can't tell.
-  const leases = new Set<Lease>();
-  // Only subjects that hold a lease have an entry, so this map is bounded by the leases.
-  const bySubject = new Map<string, number>();
-  let global = 0;
-  let tatMs = 0;
-  let toolTatMs = 0;
-
-  const drop = (lease: Lease): void => {
-    if (!leases.delete(lease)) return;
-    if (lease.countsGlobal) global -= 1;
-    if (lease.countsUser) {
-      const left = (bySubject.get(lease.subject) ?? 1) - 1;
-      if (left === 0) bySubject.delete(lease.subject);
-      else bySubject.set(lease.subject, left);
-    }
-  };
-
-  const dropExpired = (now: number): void => {
-    for (const lease of leases) {
-      if (lease.expiresMs > now) return;
-      drop(lease);
-    }
+  const requestOf = (subject: string, ask: AdmissionAsk) => (): Omit<MachineRequest, "nowMs"> => {
+    const wallMs = clock.wallMs();
+    return { subject, ask, limits, day: dayOf(wallMs), wallMs };
   };
 
   return {
     name: "memory",
     leaseMs: parsed.leaseMs,
-    acquire(subject) {
-      const now = clock.monotonicMs();
-      dropExpired(now);
-      if (leases.size >= parsed.maxLeases) return "unavailable";
-      const verdict = admit({ user: bySubject.get(subject) ?? 0, global, tatMs }, limits, now);
-      if (verdict.refused !== undefined) {
-        return { admitted: false, ...verdict.refused, wouldRefuse: verdict.wouldRefuse };
-      }
-      tatMs = verdict.tatMs;
-      const held: Lease = {
-        subject,
-        countsUser: verdict.takesUser,
-        countsGlobal: verdict.takesGlobal,
-        expiresMs: now + parsed.leaseMs,
-      };
-      leases.add(held);
-      if (held.countsGlobal) global += 1;
-      if (held.countsUser) bySubject.set(subject, (bySubject.get(subject) ?? 0) + 1);
+    countsBudgets: hasBudgets,
+    acquire(subject, ask) {
+      // Without budgets no day is asked for, and none is told.
+      const wallMs = hasBudgets ? clock.wallMs() : 0;
+      const day = hasBudgets ? dayOf(wallMs) : noDay;
+      const nowMs = clock.monotonicMs();
+      const reply = machine.acquire({ subject, ask, nowMs, limits, day, wallMs });
+      if (reply === "full") return "unavailable";
+      if (!reply.admitted) return reply;
+      const { lease: held, reservation, wouldRefuse } = reply;
       const lease: AdmissionLease = {
-        release: () => drop(held),
-        renew() {
-          const renewedMs = clock.monotonicMs();
-          if (held.expiresMs <= renewedMs || !leases.delete(held)) return;
-          held.expiresMs = renewedMs + parsed.leaseMs;
-          leases.add(held);
+        release: () => machine.release(held),
+        renew: () => machine.renew(held, clock.monotonicMs()),
+      };
+      return {
+        admitted: true,
+        lease,
+        ...(reservation !== undefined && ask?.budget !== undefined
+          ? {
+              reservation: machineReservation(
+                machine,
+                requestOf(subject, ask),
+                ask.budget,
+                reservation,
+              ),
+            }
+          : {}),
+        wouldRefuse,
+        get states() {
+          return reply.states;
         },
       };
-      return { admitted: true, lease, wouldRefuse: verdict.wouldRefuse };
     },
-    takeTool() {
-      const verdict = admitTool(toolTatMs, toolRate, clock.monotonicMs());
-      toolTatMs = verdict.tatMs;
-      return verdict.reply;
-    },
+    takeTool: () => machine.takeTool(limits.toolRate, clock.monotonicMs()),
     describe() {
-      const { userInFlight, globalInFlight, messageRate } = limits;
+      const { userInFlight, globalInFlight, messageRate, toolRate } = limits;
       const lines: string[] = [];
       if (userInFlight) lines.push(`user in-flight ${userInFlight.limit} (${userInFlight.mode})`);
       if (globalInFlight) {
@@ -130,13 +136,12 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
       }
       if (messageRate) lines.push(describeRate("message", messageRate));
       if (toolRate) lines.push(describeRate("tool", toolRate));
+      const { userBudget, globalBudget } = limits;
+      if (userBudget) lines.push(describeBudget("user", userBudget, parsed.timeZone));
+      if (globalBudget) lines.push(describeBudget("global", globalBudget, parsed.timeZone));
       return lines;
     },
-    close() {
-      leases.clear();
-      bySubject.clear();
-      global = 0;
-    },
+    close: () => machine.clear(),
   };
 }
 
@@ -146,4 +151,15 @@ function toDimension(given: z.output<typeof rate>): RateDimension | undefined {
 
 function describeRate(what: string, { count, perMs, burst, mode: its }: RateDimension): string {
   return `${what} rate ${count} per ${perMs} ms, burst ${burst} (${its})`;
+}
+
+const noDay = { name: "", endsMs: 0 };
+
+function describeBudget(what: string, budget: DailyBudget, zone: string): string {
+  const caps = [
+    ...(budget.calls === undefined ? [] : [`${budget.calls} calls`]),
+    ...(budget.tokens === undefined ? [] : [`${budget.tokens} tokens`]),
+    ...(budget.costNanoUsd === undefined ? [] : [`${budget.costNanoUsd} nano-dollars`]),
+  ];
+  return `${what} budget ${caps.join(", ")} a day of ${zone} (${budget.mode})`;
 }

@@ -87,6 +87,6 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   });
 
   it("is all of it", () => {
-    expect(blocks).toHaveLength(10);
+    expect(blocks).toHaveLength(11);
   });
 });

@@ -1,5 +1,8 @@
+import { prefixEvents, type EventSink } from "@sluice/contract";
+import { countResponses, guardRoute } from "@sluice/express";
 import { createGuard, defineContract, staticFlags, type Guard } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
+import type { Express, Request, RequestHandler } from "express";
 import { z } from "zod";
 
 export interface Logger {
@@ -32,4 +35,24 @@ export function measuredGuard(logger: Logger): Guard<string, unknown, unknown, u
     measure: (value) => ({ slotsMade: value.slots.length }),
     // #endregion
   });
+}
+
+export function prefixedSinks(records: { readonly sink: EventSink }, logger: Logger) {
+  return {
+    // #region
+    sinks: [records.sink, prefixEvents("phase3", (event) => logger.info(event))],
+    // #endregion
+  };
+}
+
+export function countedRoute<In>(
+  app: Express,
+  guard: Guard<In, unknown, unknown, unknown>,
+  authenticate: RequestHandler,
+  { subject, input }: { readonly subject: (req: Request) => string; readonly input: z.ZodType<In> },
+): void {
+  // #region
+  app.use("/chat", countResponses(guard), authenticate);
+  app.post("/chat", guardRoute(guard, { subject, input }));
+  // #endregion
 }

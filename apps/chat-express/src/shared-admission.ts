@@ -1,0 +1,60 @@
+import { randomUUID } from "node:crypto";
+import { ConfigError, type AdmissionStore, type FlagSource } from "@sluice/contract";
+import { memoryAdmission, systemClock } from "@sluice/guard";
+import { connectRedis, redisAdmission } from "@sluice/redis";
+
+// What they would refuse is recorded; to refuse it, set the modes to "enforce".
+const limits = {
+  userInFlight: { limit: 4, mode: "shadow" },
+  globalInFlight: { limit: 200, mode: "shadow" },
+  messageRate: { count: 600, perMs: 60_000, burst: 120, mode: "shadow" },
+} as const;
+
+/** Limits of this process alone. */
+export const ownAdmission = (): AdmissionStore => memoryAdmission(limits);
+
+export interface SharedAdmission {
+  readonly store: AdmissionStore;
+  close(): void;
+}
+
+/**
+ * Limits that all processes share in Redis, which may be away at the start. While it is, requests are served or
+ * not as `FF_FAIL_CLOSED_ON_REDIS_ERROR` says.
+ * @throws ConfigError
+ */
+export function openSharedAdmission(options: {
+  readonly url: string;
+  /** Keys the hash under which a visitor stands in Redis; the same in all processes. */
+  readonly secret: string | undefined;
+  readonly flags: FlagSource;
+  readonly onState: (line: string) => void;
+}): SharedAdmission {
+  const { url, secret, flags, onState } = options;
+  if (secret === undefined) {
+    throw new ConfigError({
+      option: "environment.ADMISSION_SECRET",
+      got: "undefined",
+      expected: "at least 16 characters beside REDIS_URL, the same in all processes",
+    });
+  }
+  const client = connectRedis({ url, random: Math.random });
+  const store = redisAdmission({
+    ...limits,
+    client,
+    clock: systemClock,
+    random: Math.random,
+    processId: randomUUID(),
+    namespace: "chat-express",
+    secret,
+    onLoss: () => (flags.readSwitches().switches.FF_FAIL_CLOSED_ON_REDIS_ERROR ? "closed" : "open"),
+    onState: (state) => onState(`REDIS_URL: Redis is ${state}`),
+  });
+  return {
+    store,
+    close() {
+      store.close?.();
+      client.disconnect();
+    },
+  };
+}

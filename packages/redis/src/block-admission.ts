@@ -1,0 +1,169 @@
+import {
+  ConfigError,
+  Reason,
+  type AdmissionAsk,
+  type AdmissionLease,
+  type AdmissionReply,
+  type Clock,
+} from "@sluice/contract";
+import type { RedisAdmissionSettings } from "./admission-options.ts";
+import { createLinkedSet, type Linked } from "./linked-set.ts";
+import { blockOf, type BlockLimits, type Blocks, type Missing, type Needs } from "./blocks.ts";
+
+/** Global limits decided here, out of blocks. */
+export interface BlockAdmission {
+  /** At once where a block has room; undefined when Redis is asked and does not answer. */
+  acquire(ask: AdmissionAsk | undefined): BlockReply | Promise<BlockReply | undefined>;
+  close(): void;
+}
+export type BlockReply = AdmissionReply | "unavailable";
+
+interface Live extends Linked {
+  readonly startedMs: number;
+  readonly needsPlace: boolean;
+  expiresMs: number;
+}
+
+const names = { places: "global_in_flight", messages: "message_rate" } as const;
+const reasons = { places: Reason.GLOBAL_IN_FLIGHT, messages: Reason.MESSAGE_RATE } as const;
+
+/** Whether nothing is counted that takes a trip for each decision. */
+export function decidesInBlocks(settings: RedisAdmissionSettings): boolean {
+  const { globalBlocks, globalInFlight, messageRate } = settings;
+  if (globalBlocks === undefined || (globalInFlight ?? messageRate) === undefined) return false;
+  const others = [
+    settings.userInFlight,
+    settings.userBudget,
+    settings.globalBudget,
+    globalInFlight?.candidate,
+    messageRate?.candidate,
+  ];
+  return others.every((other) => other === undefined);
+}
+
+/** @throws ConfigError for a limit that is too small to be cut for so many */
+export function toBlockLimits(settings: RedisAdmissionSettings): BlockLimits {
+  const { globalBlocks, globalInFlight, messageRate } = settings;
+  const processes = globalBlocks?.processes ?? 1;
+  if (!settings.heartbeat) {
+    throw new ConfigError({
+      option: "redisAdmission.globalBlocks",
+      got: "heartbeat: false",
+      expected: "heartbeats: what a process holds is renewed by them",
+    });
+  }
+  const cut = (option: string, limit: number): number => {
+    const block = blockOf(limit, processes);
+    if (block >= 1) return block;
+    throw new ConfigError({
+      option: `redisAdmission.${option}`,
+      got: String(limit),
+      expected: `at least ${20 * processes}, 20 for each of globalBlocks.processes`,
+    });
+  };
+  const burst = messageRate?.burst ?? messageRate?.count ?? 0;
+  return {
+    processes,
+    places: globalInFlight && {
+      limit: globalInFlight.limit,
+      block: cut("globalInFlight.limit", globalInFlight.limit),
+    },
+    messages: messageRate && {
+      emissionMs: messageRate.perMs / messageRate.count,
+      burst,
+      block: cut("messageRate.burst", burst),
+    },
+  };
+}
+
+export function createBlockAdmission(parts: {
+  readonly settings: RedisAdmissionSettings;
+  readonly blocks: Blocks;
+  /** False when Redis does not answer. */
+  readonly refill: () => Promise<boolean>;
+  readonly typicalWaitMs: () => number;
+}): BlockAdmission {
+  const { settings, blocks, refill, typicalWaitMs } = parts;
+  const { leaseMs, maxAgeMs, maxLeases, globalInFlight, messageRate } = settings;
+  const clock: Clock = settings.clock;
+  // In the order of expiry: a renewal moves one to the end.
+  const all = createLinkedSet<Live>();
+
+  const end = (live: Live): void => {
+    if (all.delete(live) && live.needsPlace) blocks.giveBackPlace();
+  };
+
+  const dropExpired = (nowMs: number): void => {
+    for (const live of all) {
+      if (live.expiresMs > nowMs) return;
+      end(live);
+    }
+  };
+
+  const modesOf = (ask: AdmissionAsk | undefined) => ({
+    places: ask?.modes?.global_in_flight ?? globalInFlight?.mode ?? "off",
+    messages: ask?.modes?.message_rate ?? messageRate?.mode ?? "off",
+  });
+
+  const admit = (needs: Needs, wouldRefuse: readonly Reason[]): AdmissionReply => {
+    blocks.take(needs);
+    const startedMs = clock.monotonicMs();
+    const live: Live = { startedMs, needsPlace: needs.place, expiresMs: startedMs + leaseMs };
+    all.add(live);
+    const lease: AdmissionLease = {
+      release: () => end(live),
+      renew() {
+        const nowMs = clock.monotonicMs();
+        if (live.expiresMs <= nowMs || live.startedMs + maxAgeMs <= nowMs) return;
+        if (!all.delete(live)) return;
+        live.expiresMs = nowMs + leaseMs;
+        all.add(live);
+      },
+    };
+    return { admitted: true, lease, wouldRefuse };
+  };
+
+  const refuse = (what: Missing, wouldRefuse: readonly Reason[]): AdmissionReply => ({
+    admitted: false,
+    reason: reasons[what],
+    retryAfterMs: what === "places" ? typicalWaitMs() : blocks.messageWaitMs,
+    wouldRefuse,
+    violated: [names[what]],
+  });
+
+  const fetchThenDecide = async (
+    ask: AdmissionAsk | undefined,
+    needs: Needs,
+  ): Promise<BlockReply | undefined> => {
+    const modes = modesOf(ask);
+    const would: Reason[] = [];
+    let left = needs;
+    for (;;) {
+      const missing = blocks.missing(left);
+      if (missing === undefined) return admit(left, would);
+      if (!(await refill())) return undefined;
+      const still = blocks.missing(left);
+      if (still === undefined) return admit(left, would);
+      if (!blocks.isOut(still)) continue;
+      if (modes[still] === "enforce") return refuse(still, would);
+      // A shadow is told of it, and does not count it.
+      would.push(reasons[still]);
+      left = still === "places" ? { ...left, place: false } : { ...left, message: false };
+    }
+  };
+
+  return {
+    acquire(ask) {
+      dropExpired(clock.monotonicMs());
+      if (all.size >= maxLeases) return "unavailable";
+      const modes = modesOf(ask);
+      const needs = { place: modes.places !== "off", message: modes.messages !== "off" };
+      if (blocks.missing(needs) === undefined) return admit(needs, []);
+      return fetchThenDecide(ask, needs);
+    },
+    close() {
+      for (const live of all) all.delete(live);
+      blocks.close();
+    },
+  };
+}

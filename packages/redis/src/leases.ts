@@ -1,0 +1,140 @@
+import type { AdmissionLease, Clock } from "@sluice/contract";
+import { createLinkedSet, type Linked } from "./linked-set.ts";
+import type { Upkeep } from "./upkeep.ts";
+
+interface Live extends Linked {
+  readonly id: string;
+  readonly keys: readonly string[];
+  readonly startedMs: number;
+  /** When somebody last said that it goes on. */
+  touchedMs: number;
+  /** What Redis was last told of that. */
+  toldMs: number;
+  isOver: boolean;
+}
+
+/** The requests of this process that are in flight. */
+export interface Leases {
+  readonly size: number;
+  /** @param keys the sets that Redis counted it in */
+  hold(id: string, keys: readonly string[]): AdmissionLease;
+  /** Tells Redis of all that live, whatever it knows: after a loss it may know nothing. */
+  tellAll(): void;
+  /** How long a place may take to become free, in milliseconds, from what requests took lately. */
+  typicalWaitMs(): number;
+  close(): void;
+}
+
+const beatsPerLease = 3;
+const jitter = 0.1;
+const remembered = 64;
+const shortestWaitMs = 1000;
+const longestWaitMs = 60_000;
+
+/**
+ * Leases as their process knows them. One that is renewed is told to Redis three times in a lease time, by
+ * writing it anew: after a flush or a failover the truth is back within one beat.
+ */
+export function createLeases(options: {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly upkeep: Upkeep;
+  readonly leaseMs: number;
+  readonly maxAgeMs: number;
+  readonly heartbeat: boolean;
+}): Leases {
+  const { clock, random, upkeep, leaseMs, maxAgeMs, heartbeat } = options;
+  const all = createLinkedSet<Live>();
+  const durations: number[] = [];
+  let place = 0;
+  let stopBeats: (() => void) | undefined;
+  let nextBeatMs = 0;
+
+  const tell = (live: Live): void => {
+    live.toldMs = live.touchedMs;
+    for (const key of live.keys) {
+      upkeep.add({ do: "beat", key, id: live.id, atMs: live.touchedMs, leaseMs });
+    }
+  };
+
+  const end = (live: Live): boolean => {
+    live.isOver = true;
+    return all.delete(live);
+  };
+
+  const beat = (): void => {
+    const now = clock.monotonicMs();
+    for (const live of all) {
+      // Over on both sides: what nobody renews is forgotten here when Redis has forgotten it.
+      if (live.touchedMs + leaseMs <= now || live.startedMs + maxAgeMs <= now) end(live);
+      // Also what nobody renewed since: Redis may have lost it.
+      else if (heartbeat) tell(live);
+    }
+    stopBeats?.();
+    stopBeats = undefined;
+    if (all.size > 0) startBeats();
+  };
+
+  const startBeats = (): void => {
+    const everyMs = (leaseMs / beatsPerLease) * (1 - jitter + 2 * jitter * random());
+    nextBeatMs = clock.monotonicMs() + everyMs;
+    stopBeats = clock.every(everyMs, beat);
+  };
+
+  const remember = (durationMs: number): void => {
+    durations[place] = durationMs;
+    place = (place + 1) % remembered;
+  };
+
+  return {
+    get size() {
+      return all.size;
+    },
+    hold(id, keys) {
+      const now = clock.monotonicMs();
+      const live: Live = { id, keys, startedMs: now, touchedMs: now, toldMs: now, isOver: false };
+      all.add(live);
+      if (stopBeats === undefined) startBeats();
+      return {
+        release() {
+          if (!end(live)) return;
+          remember(clock.monotonicMs() - live.startedMs);
+          for (const key of keys) upkeep.add({ do: "release", key, id });
+        },
+        renew() {
+          const renewedMs = clock.monotonicMs();
+          if (!heartbeat || live.isOver) return;
+          if (live.touchedMs + leaseMs <= renewedMs || live.startedMs + maxAgeMs <= renewedMs)
+            return;
+          live.touchedMs = renewedMs;
+          // The next beat would come too late for it, or just in time.
+          if (live.toldMs + leaseMs <= nextBeatMs + leaseMs / 10) tell(live);
+        },
+      };
+    },
+    tellAll() {
+      for (const live of all) tell(live);
+    },
+    typicalWaitMs() {
+      const sorted = durations.toSorted((a, b) => a - b);
+      const typical = sorted[sorted.length >> 1];
+      if (typical === undefined) return shortestWaitMs;
+      const now = clock.monotonicMs();
+      const remaining: number[] = [];
+      for (const { startedMs } of all) {
+        const left = typical - (now - startedMs);
+        // One that takes longer than most is as likely to go on as one that began.
+        remaining.push(left > 0 ? left : typical);
+        if (remaining.length === remembered) break;
+      }
+      remaining.sort((a, b) => a - b);
+      const wait = remaining[remaining.length >> 1] ?? typical;
+      return Math.min(longestWaitMs, Math.max(shortestWaitMs, wait * (1 + 0.2 * random())));
+    },
+    close() {
+      stopBeats?.();
+      stopBeats = undefined;
+      for (const live of all) end(live);
+    },
+  };
+}

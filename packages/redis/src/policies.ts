@@ -1,0 +1,171 @@
+import {
+  Reason,
+  type AdmissionAsk,
+  type AdmissionDimension,
+  type BudgetCaps,
+  type GateMode,
+} from "@sluice/contract";
+import type { RedisAdmissionSettings } from "./admission-options.ts";
+import type { Keys } from "./keys.ts";
+
+interface Policy {
+  readonly dimension: AdmissionDimension;
+  readonly mode: GateMode;
+  /** Only observed beside the dimension's own limit. */
+  readonly isCandidate: boolean;
+}
+
+export interface InFlightPolicy extends Policy {
+  readonly limit: number;
+  /** Of one subject, or of all. */
+  readonly scope: "user" | "global";
+  readonly keyOf: (keys: Keys, subject: string) => string;
+}
+
+export interface RatePolicy extends Policy {
+  readonly emissionMs: number;
+  readonly burst: number;
+  readonly keyOf: (keys: Keys) => string;
+}
+
+export interface BudgetPolicy extends Policy {
+  readonly caps: BudgetCaps;
+  readonly scope: "user" | "global";
+  readonly keyOf: (keys: Keys, subject: string, day: string) => string;
+}
+
+/** Every limit of a store, in the order in which scripts take them. */
+export interface Policies {
+  /** The first counts all that is in flight, whether limited or not. */
+  readonly inFlight: readonly InFlightPolicy[];
+  readonly rates: readonly RatePolicy[];
+  readonly budgets: readonly BudgetPolicy[];
+}
+
+const noLimit = Number.MAX_SAFE_INTEGER;
+const candidateSuffix = ":candidate";
+
+export function toPolicies(settings: RedisAdmissionSettings): Policies {
+  const { userInFlight, globalInFlight, messageRate, userBudget, globalBudget } = settings;
+  const inFlight: InFlightPolicy[] = [
+    {
+      dimension: "global_in_flight",
+      scope: "global",
+      limit: globalInFlight?.limit ?? noLimit,
+      mode: globalInFlight?.mode ?? "off",
+      isCandidate: false,
+      keyOf: (keys) => keys.globalInFlight,
+    },
+  ];
+  if (userInFlight !== undefined) {
+    inFlight.push({
+      dimension: "user_in_flight",
+      scope: "user",
+      limit: userInFlight.limit,
+      mode: userInFlight.mode,
+      isCandidate: false,
+      keyOf: (keys, subject) => keys.userInFlight(subject),
+    });
+  }
+  if (globalInFlight?.candidate !== undefined) {
+    inFlight.push({
+      dimension: "global_in_flight",
+      scope: "global",
+      limit: globalInFlight.candidate,
+      mode: "shadow",
+      isCandidate: true,
+      keyOf: (keys) => keys.globalInFlight + candidateSuffix,
+    });
+  }
+  if (userInFlight?.candidate !== undefined) {
+    inFlight.push({
+      dimension: "user_in_flight",
+      scope: "user",
+      limit: userInFlight.candidate,
+      mode: "shadow",
+      isCandidate: true,
+      keyOf: (keys, subject) => keys.userInFlight(subject) + candidateSuffix,
+    });
+  }
+  const rates: RatePolicy[] = [];
+  if (messageRate !== undefined) {
+    rates.push(toRate(messageRate, messageRate.mode, ""));
+    const { candidate } = messageRate;
+    if (candidate !== undefined) rates.push(toRate(candidate, "shadow", candidateSuffix));
+  }
+  const budgets: BudgetPolicy[] = [];
+  if (userBudget !== undefined) {
+    budgets.push({
+      dimension: "user_budget",
+      scope: "user",
+      caps: userBudget,
+      mode: userBudget.mode,
+      isCandidate: false,
+      keyOf: (keys, subject, day) => keys.userBudget(subject, day),
+    });
+  }
+  if (globalBudget !== undefined) {
+    budgets.push({
+      dimension: "global_budget",
+      scope: "global",
+      caps: globalBudget,
+      mode: globalBudget.mode,
+      isCandidate: false,
+      keyOf: (keys, _subject, day) => keys.globalBudget(day),
+    });
+  }
+  return { inFlight, rates, budgets };
+}
+
+function toRate(
+  rate: { readonly count: number; readonly perMs: number; readonly burst?: number | undefined },
+  mode: GateMode,
+  suffix: string,
+): RatePolicy {
+  return {
+    dimension: "message_rate",
+    mode,
+    isCandidate: suffix !== "",
+    emissionMs: rate.perMs / rate.count,
+    burst: rate.burst ?? rate.count,
+    keyOf: (keys) => keys.messageRate + suffix,
+  };
+}
+
+/** A policy's mode for one request; a candidate is only ever observed. */
+export function modeOf(policy: Policy, ask: AdmissionAsk | undefined): GateMode {
+  return policy.isCandidate ? policy.mode : (ask?.modes?.[policy.dimension] ?? policy.mode);
+}
+
+/** As scripts take it. */
+export const modeNumbers: Readonly<Record<GateMode, number>> = { off: 0, shadow: 1, enforce: 2 };
+
+/** The one reason that a dimension refuses for, or the first cap of a budget that is used up. */
+export function reasonOf(
+  policy: Policy,
+  used: {
+    readonly calls: number;
+    readonly tokens: number;
+    readonly costNanoUsd: number;
+  },
+): Reason {
+  switch (policy.dimension) {
+    case "user_in_flight":
+      return Reason.USER_IN_FLIGHT;
+    case "global_in_flight":
+      return Reason.GLOBAL_IN_FLIGHT;
+    case "message_rate":
+      return Reason.MESSAGE_RATE;
+    case "user_budget":
+    case "global_budget": {
+      const { calls, costNanoUsd, tokens } = (policy as BudgetPolicy).caps;
+      if (calls !== undefined && used.calls + 1 > calls) return Reason.BUDGET_CALLS;
+      if (tokens === undefined) return Reason.BUDGET_COST;
+      if (costNanoUsd === undefined) return Reason.BUDGET_TOKENS;
+      // Both are asked for more than is left of either; the one that is nearer to its end is told.
+      return used.tokens / tokens >= used.costNanoUsd / costNanoUsd
+        ? Reason.BUDGET_TOKENS
+        : Reason.BUDGET_COST;
+    }
+  }
+}

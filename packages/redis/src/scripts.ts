@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+
+/** A script with the SHA that EVALSHA names it by. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+export function script(text: string): Script {
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+/** A set whose leases all ended is deleted by Redis; this is for what a crash leaves of a subject that stays away. */
+export const setTtlMs = 86_400_000;
+
+/** Sets `now`, in milliseconds, by Redis' own clock where no other is given. */
+export const timeLua = `
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + t[2] / 1000
+end`;
+
+/** Whether a rate lets one more through; the arithmetic of \`gcra\` in @sluice/policy, term by term. */
+export const gcraLua = `
+local function gcra(tat, emission, burst)
+  local tolerance = emission * burst
+  local upper = now + tolerance
+  if tat > upper then tat = upper end
+  if tat < now then tat = now end
+  local next = tat + emission
+  local wait = next - tolerance - now
+  if wait <= 2.220446049250313e-16 * next * (burst + 1) then return next, 0 end
+  return nil, wait
+end`;
+
+/** One tool call against one rate. KEYS: the rate. ARGV: now or '', emission ms, burst, mode. Reply: refused, wait. */
+export const toolScript = script(`
+local now = tonumber(ARGV[1])
+${timeLua}
+${gcraLua}
+local emission, burst = tonumber(ARGV[2]), tonumber(ARGV[3])
+local next, wait = gcra(tonumber(redis.call('GET', KEYS[1]) or '0'), emission, burst)
+if not next then return {1, math.ceil(wait)} end
+redis.call('SET', KEYS[1], string.format('%.17g', next), 'PX', math.ceil(emission * burst + emission) + 1000)
+return {0, 0}
+`);
+
+/**
+ * What ended and what goes on, of many requests at once: each step names a key and all of its requests, since
+ * a command for each of them would cost more than the rest. Running it twice is the same as once.
+ * ARGV: 1 now or '', then one after another:
+ *   B key-number count {id age lease}      in flight still, as of `age` ms ago
+ *   N key-number count {id age lease}      as B, of processes among the others
+ *   R key-number count {id}                no longer in flight
+ *   S key-number count {id input output}   reservations that ended with this usage: '' for none told, 'v' for
+ *                                          one that nothing was spent of; no id twice
+ * Reply: how many of them found what they name, and how many processes there are (0 where not asked).
+ */
+export const upkeepScript = script(`
+local now = tonumber(ARGV[1])
+${timeLua}
+local at, found, processes = 2, 0, 0
+while ARGV[at] do
+  local op, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
+  at = at + 3
+  if op == 'R' then
+    found = found + redis.call('ZREM', key, unpack(ARGV, at, at + count - 1))
+    at = at + count
+  elseif op == 'B' or op == 'N' then
+    local add, longest = {'ZADD', key}, 0
+    for i = 1, count do
+      local lease = tonumber(ARGV[at + 2])
+      if lease > longest then longest = lease end
+      add[i * 2 + 1], add[i * 2 + 2] = math.floor(now - ARGV[at + 1] + lease), ARGV[at]
+      at = at + 3
+    end
+    redis.call(unpack(add))
+    redis.call('PEXPIRE', key, op == 'N' and longest * 4 or ${setTtlMs})
+    found = found + count
+    if op == 'N' then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', math.floor(now))
+      processes = redis.call('ZCARD', key)
+    end
+  else
+    local ids, gone = {}, {}
+    for i = 1, count do ids[i] = ARGV[at + (i - 1) * 3] end
+    local use = redis.call('HMGET', key, 'c', 't', 'm', unpack(ids))
+    local c, t, m = tonumber(use[1]), tonumber(use[2]), tonumber(use[3])
+    for i = 1, count do
+      local mine = use[i + 3]
+      if mine then
+        gone[#gone + 1] = ids[i]
+        local due, input, output, pin, pout = string.match(mine, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+        if not due then
+          due, input, pin, pout = string.match(mine, '^(x) (%S+) (%S+) (%S+)$')
+          output = 0
+        end
+        local usedIn, usedOut = ARGV[at + 1], ARGV[at + 2]
+        if usedIn == 'v' then
+          c, t, m = c - 1, t - input - output, m - input * pin - output * pout
+        elseif usedIn ~= '' then
+          t = t - input - output + usedIn + usedOut
+          m = m - input * pin - output * pout + usedIn * pin + usedOut * pout
+        end
+      end
+      at = at + 3
+    end
+    if #gone > 0 then
+      found = found + #gone
+      redis.call('HSET', key, 'c', string.format('%.0f', c), 't', string.format('%.0f', t),
+        'm', string.format('%.0f', m))
+      redis.call('HDEL', key, unpack(gone))
+    end
+  end
+end
+return {found, processes}
+`);

@@ -1,0 +1,46 @@
+import {
+  costNanoUsd,
+  type BudgetAsk,
+  type SharedReply,
+  type SharedReservation,
+  type Usage,
+} from "@sluice/contract";
+import type { Upkeep } from "./upkeep.ts";
+
+/** What was set aside in Redis for one call, in each budget that counts it. */
+export function sharedReservation(parts: {
+  readonly id: string;
+  readonly keys: readonly string[];
+  readonly ask: BudgetAsk;
+  readonly outputTokens: number;
+  readonly upkeep: Upkeep;
+  readonly further: (ask: BudgetAsk) => Promise<SharedReply | "unavailable">;
+}): SharedReservation {
+  const { id, keys, ask, outputTokens, upkeep, further } = parts;
+  const { inputTokens, price } = ask;
+  let isOpen = true;
+  return {
+    inputTokens,
+    outputTokens,
+    costNanoUsd: price === undefined ? 0 : costNanoUsd({ inputTokens, outputTokens }, price),
+    settle(usage) {
+      if (!isOpen) return;
+      isOpen = false;
+      const told = isCounted(usage) ? usage : undefined;
+      for (const key of keys) upkeep.add({ do: "settle", key, id, usage: told });
+    },
+    void() {
+      if (!isOpen) return;
+      isOpen = false;
+      for (const key of keys) upkeep.add({ do: "void", key, id });
+    },
+    further,
+  };
+}
+
+/** Usage that is no count of tokens tells nothing: one NaN would lift every cap of the day. */
+function isCounted(usage: Usage | undefined): usage is Usage {
+  return isCount(usage?.inputTokens) && isCount(usage?.outputTokens);
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,0 +1,194 @@
+import { upkeepScript } from "./scripts.ts";
+import type { RunScript } from "./run-script.ts";
+
+/** What ended or goes on; `key` is where it is counted. */
+export type UpkeepStep =
+  | { readonly do: "release"; readonly key: string; readonly id: string }
+  | {
+      /** `join`: not a request but this process, among those that share the limits. */
+      readonly do: "beat" | "join";
+      readonly key: string;
+      readonly id: string;
+      /** When it was known to go on, by the caller's monotonic clock. */
+      readonly atMs: number;
+      readonly leaseMs: number;
+    }
+  | {
+      readonly do: "settle";
+      readonly key: string;
+      readonly id: string;
+      readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
+    }
+  | { readonly do: "void"; readonly key: string; readonly id: string };
+
+export interface Upkeep {
+  /** Takes a step; it is sent with the others of this turn. */
+  add(step: UpkeepStep): void;
+  /** Sends what waits now. */
+  send(): void;
+  /** Steps that wait, or whose answer does. */
+  readonly pending: number;
+  /** Steps lost since the start: leases end by themselves, reservations at their deadline. */
+  readonly dropped: number;
+  /** Resolves when everything that had come was answered or lost. */
+  flush(): Promise<void>;
+}
+
+const perCall = 500;
+
+/**
+ * Sends releases, heartbeats and settlements in batches, off the path of any request. What fails stays and is
+ * sent again with what comes later: each step may be carried out twice.
+ */
+export function createUpkeep(options: {
+  readonly run: RunScript;
+  readonly now: () => number;
+  /** What scripts take for the time: '' is Redis' own clock. */
+  readonly scriptTime: () => string;
+  readonly capacity: number;
+  /** Whether commands are taken now; what waits is sent later otherwise. */
+  readonly canSend: () => boolean;
+  /** How many processes share the limits, by their heartbeats. */
+  readonly onProcesses: (count: number) => void;
+}): Upkeep {
+  const { run, now, scriptTime, capacity, canSend, onProcesses } = options;
+  let waiting: UpkeepStep[] = [];
+  let sent = 0;
+  let dropped = 0;
+  let scheduled = false;
+  const flushed: (() => void)[] = [];
+
+  const settleFlushes = (): void => {
+    if (waiting.length + sent > 0) return;
+    for (const resolve of flushed.splice(0)) resolve();
+  };
+
+  const keep = (steps: readonly UpkeepStep[]): void => {
+    // Beats are due again anyway, and an old one would be no news.
+    waiting = [...steps.filter((step) => step.do !== "beat" && step.do !== "join"), ...waiting];
+    const over = waiting.length - capacity;
+    if (over <= 0) return;
+    waiting.splice(0, over);
+    dropped += over;
+  };
+
+  const sendBatch = async (steps: readonly UpkeepStep[]): Promise<void> => {
+    sent += steps.length;
+    try {
+      const reply = await run(upkeepScript, ...encode(steps, scriptTime(), now()));
+      const processes = Array.isArray(reply) ? Number(reply[1]) : 0;
+      if (processes > 0) onProcesses(processes);
+    } catch {
+      keep(steps);
+    } finally {
+      sent -= steps.length;
+      settleFlushes();
+    }
+  };
+
+  const send = (): void => {
+    scheduled = false;
+    if (!canSend()) return;
+    while (waiting.length > 0) void sendBatch(waiting.splice(0, perCall));
+  };
+
+  return {
+    get pending() {
+      return waiting.length + sent;
+    },
+    get dropped() {
+      return dropped;
+    },
+    add(step) {
+      if (waiting.length >= capacity) {
+        waiting.shift();
+        dropped += 1;
+      }
+      waiting.push(step);
+      if (scheduled) return;
+      scheduled = true;
+      queueMicrotask(send);
+    },
+    send,
+    flush: () =>
+      new Promise((resolve) => {
+        flushed.push(resolve);
+        send();
+        settleFlushes();
+      }),
+  };
+}
+
+type Argument = string | number;
+
+/** The steps of one kind on one key. */
+interface Group {
+  count: number;
+  readonly args: Argument[];
+}
+
+const operations = ["N", "B", "R", "S"] as const;
+type Operation = (typeof operations)[number];
+
+/**
+ * Grouped by what they do and by their key. What goes on comes before what ended: a place is never renewed
+ * after it was given back.
+ */
+function encode(
+  steps: readonly UpkeepStep[],
+  scriptTime: string,
+  nowMs: number,
+): readonly [readonly string[], readonly Argument[]] {
+  const groups = new Map<string, Partial<Record<Operation, Group>>>();
+  const settled = new Set<string>();
+  for (const step of steps) {
+    let ofKey = groups.get(step.key);
+    if (ofKey === undefined) groups.set(step.key, (ofKey = {}));
+    const { id } = step;
+    switch (step.do) {
+      case "release":
+        add(ofKey, "R", [id]);
+        break;
+      case "beat":
+      case "join":
+        add(ofKey, step.do === "beat" ? "B" : "N", [
+          id,
+          Math.max(0, nowMs - step.atMs),
+          step.leaseMs,
+        ]);
+        break;
+      case "settle":
+      case "void": {
+        // Only the first ending of a reservation counts.
+        const name = `${id} ${step.key}`;
+        if (settled.has(name)) break;
+        settled.add(name);
+        if (step.do === "void") add(ofKey, "S", [id, "v", ""]);
+        else add(ofKey, "S", [id, step.usage?.inputTokens ?? "", step.usage?.outputTokens ?? ""]);
+      }
+    }
+  }
+  const keys = [...groups.keys()];
+  const args: Argument[] = [scriptTime];
+  let place = 0;
+  for (const ofKey of groups.values()) {
+    place += 1;
+    for (const operation of operations) {
+      const group = ofKey[operation];
+      if (group === undefined) continue;
+      args.push(operation, place, group.count);
+      for (const argument of group.args) args.push(argument);
+    }
+  }
+  return [keys, args];
+}
+
+function add(
+  ofKey: Partial<Record<Operation, Group>>,
+  operation: Operation,
+  args: readonly Argument[],
+): void {
+  const group = (ofKey[operation] ??= { count: 0, args: [] });
+  group.count += 1;
+  for (const argument of args) group.args.push(argument);
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from "node:child_process";
+import { postgresAnswers, postgresForTests } from "@sluice/testkit";
+import express from "express";
+import request from "supertest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { codesOf, readPage, tableUnder } from "../read-page.ts";
+import { readText } from "../repository.ts";
+import { page, wire } from "./metrics-in-sql.ts";
+
+const skipped = process.env["CI"] !== "true" && !postgresAnswers();
+const blocks = readPage(readText(page))
+  .blocks.filter(({ language }) => language === "sql")
+  .map(({ text }) => text);
+
+/** Of two processes, over three windows; the latencies are 100 ms 90 times and 2000 ms 10 times. */
+const rows = `
+  INSERT INTO metric_windows (window_start, feature, arm, provider, instance_id, outcomes, http, latency_ms)
+  SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10) - minutes * interval '1 minute',
+    feature, arm, provider, instance, outcomes::jsonb, http::jsonb, latency::jsonb
+  FROM (VALUES
+    (1, 'faq_ai', 'ai', 'openai', 'a', '{"SUCCEEDED": 50}', '{"200": 50}', '{"p231": 50}'),
+    (2, 'faq_ai', 'ai', 'openai', 'b', '{"SUCCEEDED": 40, "FAILED": 10}', '{"200": 40, "502": 10}',
+      '{"p231": 40, "p381": 10}'),
+    (2, 'faq_ai', 'stub', '', 'b', '{"STUBBED": 7}', '{"200": 7}', '{"z": 7}'),
+    (2, 'faq_ai', 'none', '', 'b', '{}', '{"401": 3}', '{}'),
+    (60, 'faq_ai', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}'),
+    (2, 'other', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}'),
+    (44640, 'faq_ai', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}')
+  ) AS rows (minutes, feature, arm, provider, instance, outcomes, http, latency)`;
+
+/** The one block that has the words. */
+function blockWith(words: string): string {
+  const [block, ...others] = blocks.filter((text) => text.includes(words));
+  if (block === undefined || others.length > 0) throw new Error(`no one block has: ${words}`);
+  return block;
+}
+
+describe.skipIf(skipped)("the SQL of the page, in psql", () => {
+  let database: ReturnType<typeof postgresForTests>;
+
+  const ran = (script: string): string => {
+    const args = ["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", database.connectionString];
+    const { stdout, stderr, status } = spawnSync("psql", args, { encoding: "utf8", input: script });
+    expect(status, `${stdout}${stderr}`).toBe(0);
+    return stdout.trim();
+  };
+  beforeAll(() => {
+    database = postgresForTests();
+    ran(readText("packages/sql/migrations/0006_metric_windows.sql"));
+    ran(rows);
+  }, 60_000);
+  afterAll(() => database.drop());
+
+  it("says how each arm did", () => {
+    expect(ran(blockWith("succeeded_percent"))).toBe("ai|100|90.0|10.0\nstub|7|0.0|0.0");
+  });
+
+  it("says what the clients were sent", () => {
+    expect(ran(blockWith("AS responses"))).toBe("200|97\n401|3\n502|10");
+  });
+
+  it("says the p95, within 1 %", () => {
+    const [ai = "", stub] = ran(blockWith("p95_ms")).split("\n");
+    expect(ai).toMatch(/^ai\|openai\|100\|\d+$/);
+    expect(Math.abs(Number(ai.split("|")[3]) / 2000 - 1)).toBeLessThanOrEqual(0.01);
+    expect(stub).toBe("stub||7|0");
+  });
+
+  it("deletes what is old", () => {
+    const left = "SELECT count(*) FROM metric_windows";
+    expect(ran(left)).toBe("7");
+    ran(blockWith("30 days"));
+    expect(ran(left)).toBe("6");
+  });
+
+  it("is all of it", () => {
+    expect(blocks).toHaveLength(4);
+  });
+
+  it("has a column for each in the page's table, and none besides but when it was written", () => {
+    const listed = codesOf(tableUnder(readPage(readText(page)), "What a row holds"), "column");
+    const columns = ran(
+      "SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'metric_windows'::regclass AND attnum > 0",
+    ).split(" ");
+    expect(columns.toSorted()).toEqual([...listed, "written_at"].toSorted());
+  });
+});
+
+describe("the wiring of the page", () => {
+  it("counts what authentication refuses and what is answered, and closes on SIGTERM", async () => {
+    const written: string[] = [];
+    const db = {
+      query: (_text: string, parameters: readonly unknown[] = []) => {
+        written.push(JSON.stringify(parameters));
+        return Promise.resolve({ rows: [], affected: 0 });
+      },
+    };
+    const before = process.listeners("SIGTERM");
+    const app = express();
+    wire({
+      db,
+      app,
+      authenticate: (req, res, next) => {
+        if (req.headers.authorization === undefined) res.sendStatus(401);
+        else next();
+      },
+      subject: (req) => String(req.headers.authorization),
+    });
+    const ask = () => request(app).post("/api/faq").send({ text: "When do you open?" });
+    await ask().expect(401);
+    await ask().set("authorization", "alice").expect(200);
+    const [onSigterm, ...others] = process
+      .listeners("SIGTERM")
+      .filter((listener) => !before.includes(listener));
+    expect(others).toEqual([]);
+    onSigterm?.("SIGTERM");
+    await vi.waitFor(() => {
+      const told = written.join("").replaceAll("\\", "");
+      expect(told).toContain('"401":1');
+      expect(told).toContain('"200":1');
+      expect(told).toContain('"SUCCEEDED":1');
+    });
+    if (onSigterm !== undefined) process.removeListener("SIGTERM", onSigterm);
+  });
+});

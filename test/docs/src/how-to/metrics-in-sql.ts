@@ -1,0 +1,49 @@
+import { randomUUID } from "node:crypto";
+import { countResponses, guardRoute } from "@sluice/express";
+import { createGuard, defineContract, staticFlags, systemClock } from "@sluice/guard";
+import { functionProvider } from "@sluice/providers";
+import { metricWindows, type SqlDatabase } from "@sluice/sql";
+import type { Express, Request, RequestHandler } from "express";
+import { z } from "zod";
+
+export const page = "docs/how-to/metrics-in-sql.md";
+
+export interface Wiring {
+  readonly db: Pick<SqlDatabase, "query">;
+  readonly app: Express;
+  readonly authenticate: RequestHandler;
+  readonly subject: (req: Request) => string;
+}
+
+const answer = z.object({ status: z.literal("OK"), reply: z.string() });
+const input = z.object({ text: z.string() });
+
+export function wire(wiring: Wiring): void {
+  const { db, app, authenticate, subject } = wiring;
+  const options = {
+    feature: "faq_ai",
+    contract: defineContract({
+      ok: answer,
+      failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
+    }),
+    failed: ({ code }: { readonly code: string }) => ({ status: "FAILED" as const, code }),
+    stub: () => ({ status: "OK" as const, reply: "A person will answer you today." }),
+    provider: functionProvider(({ text }: z.infer<typeof input>) => ({
+      status: "OK",
+      reply: text,
+    })),
+    flags: staticFlags({ faq_ai: { enabled: true } }),
+    onFailure: "stub" as const,
+  };
+  // #region
+  const windows = metricWindows(db, {
+    clock: systemClock,
+    random: Math.random,
+    instanceId: randomUUID(),
+  });
+  const guard = createGuard({ ...options, metrics: windows.sink });
+  app.use("/api/faq", countResponses(guard), authenticate);
+  app.post("/api/faq", guardRoute(guard, { subject, input }));
+  process.once("SIGTERM", () => void windows.close());
+  // #endregion
+}

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { wire, wireBlocks } from "./shared-limits.ts";
+
+describe("the wiring of shared limits", () => {
+  it("starts while Redis is away, and the share of this process counts", async () => {
+    // Nothing listens on the port of the discard protocol.
+    const { client, admission, guard } = wire(
+      "redis://127.0.0.1:9",
+      "sixteen characters",
+      () => undefined,
+    );
+    try {
+      const outcome = await guard.run("hello", { subject: "ann" });
+      expect(outcome.status).toBe("SUCCEEDED");
+      expect(guard.describe().toString()).toContain("user in-flight 2");
+      const blocks = wireBlocks({ client, secret: "sixteen characters" });
+      expect(blocks.describe()).toContain("global in-flight 4000 (enforce)");
+      blocks.close();
+    } finally {
+      guard.close();
+      admission.close?.();
+      client.disconnect();
+    }
+  });
+});
