@@ -1,8 +1,14 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
-const project = (name: string, include: string[], setupFiles: string[] = []) => ({
+/** They start servers and programs, kill them, and hold what follows against the clock. */
+const alone = [
+  "test/faults/src/{admission,database,migrate,record-writer,redis}-*.test.ts",
+  "test/integration/src/{database-roles,embedded-database,sluice-verify,sql-kill}.test.ts",
+];
+
+const project = (name: string, include: string[], more: object = {}) => ({
   extends: true as const,
-  test: { name, include, setupFiles },
+  test: { name, include, ...more },
 });
 
 export default defineConfig({
@@ -10,13 +16,15 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@sluice/source"] } },
   test: {
     projects: [
-      project(
-        "packages",
-        ["packages/*/src/**/*.test.ts"],
-        ["packages/testkit/src/fail-on-console.ts"],
-      ),
+      project("packages", ["packages/*/src/**/*.test.ts"], {
+        setupFiles: ["packages/testkit/src/fail-on-console.ts"],
+      }),
       project("apps", ["apps/*/src/**/*.test.ts"]),
-      project("test", ["test/*/src/**/*.test.ts"]),
+      project("test", ["test/*/src/**/*.test.ts"], {
+        exclude: [...configDefaults.exclude, ...alone],
+      }),
+      // After all others, one file at a time: what they say would be said of a busy machine otherwise.
+      project("alone", alone, { fileParallelism: false, sequence: { groupOrder: 1 } }),
     ],
   },
 });

@@ -55,7 +55,8 @@ describe.skipIf(skipped)(title, { timeout: 60_000 }, () => {
       await expectQuiet(member);
       const told = member.lines().slice(before);
       expect(told.filter((line) => line.startsWith('{"state":"unreachable"'))).toHaveLength(1);
-      expect(told.length).toBeLessThanOrEqual(5);
+      // A server that is killed is first seen to go, then not to come: each part may say so twice.
+      expect(told.length).toBeLessThanOrEqual(8);
 
       await server.start();
       await member.untilPath("ai");
