@@ -4,16 +4,17 @@
 -- Where it does not, no column of the table made here can hold a body.
 
 CREATE TABLE IF NOT EXISTS "ai_training_examples" (
+  -- First what percentiles read of every row: columns behind them need not be looked at.
+  created_at timestamptz NOT NULL DEFAULT now(),
+  -- Whole milliseconds: a percentile counts rows per value.
+  latency_ms integer CHECK (latency_ms >= 0),
+  selected_provider text CHECK (length(selected_provider) <= 128),
   request_id text CHECK (length(request_id) <= 128),
   requested_provider text CHECK (length(requested_provider) <= 128),
-  selected_provider text CHECK (length(selected_provider) <= 128),
   route_strategy text CHECK (length(route_strategy) <= 64),
   fallback_provider text CHECK (length(fallback_provider) <= 128),
   fallback_used boolean,
-  -- Whole milliseconds: a percentile counts rows per value.
-  latency_ms integer CHECK (latency_ms >= 0),
   prompt_template_version text CHECK (length(prompt_template_version) <= 128),
-  created_at timestamptz NOT NULL DEFAULT now(),
   feature text CHECK (length(feature) <= 64),
   outcome text CHECK (length(outcome) <= 64),
   failure_code text CHECK (length(failure_code) <= 64),

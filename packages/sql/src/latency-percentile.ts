@@ -47,17 +47,18 @@ interface Nearest {
 function statement(table: string, ofOne: boolean): string {
   return `
     WITH counted AS MATERIALIZED (
-      SELECT selected_provider::text AS provider, latency_ms, count(*)::float8 AS n
+      SELECT latency_ms, selected_provider::text AS provider, count(*)::float8 AS n
       FROM ${table}
       WHERE created_at >= $1::timestamptz AND created_at < $2::timestamptz
-        AND selected_provider IS NOT NULL AND latency_ms IS NOT NULL
         ${ofOne ? "AND selected_provider = $4" : ""}
-      GROUP BY selected_provider, latency_ms
+      GROUP BY latency_ms, selected_provider
     ), running AS (
       SELECT provider, latency_ms::float8 AS ms,
         sum(n) OVER (PARTITION BY provider ORDER BY latency_ms) AS upto,
         sum(n) OVER (PARTITION BY provider) AS total
       FROM counted
+      -- Of the counts, which are fewer than the rows.
+      WHERE provider IS NOT NULL AND latency_ms IS NOT NULL
     ), placed AS (
       SELECT *, $3::float8 * (total - 1) AS place FROM running
     ), nearest AS (
