@@ -1,4 +1,6 @@
-const byId = (id) => document.getElementById(id);
+import { byId, element } from "./dom.js";
+import { refreshFigures, showFlag, showNoFigures, showSilence } from "./figures.js";
+
 const state = byId("state");
 const kill = byId("kill");
 const breakButton = byId("break");
@@ -11,6 +13,7 @@ const sendButton = byId("send");
 const maxSent = 20;
 const messages = [];
 let killed = false;
+let hasFigures = false;
 
 async function refresh() {
   try {
@@ -39,17 +42,15 @@ async function refresh() {
     problems.replaceChildren(...now.problems.map((problem) => element("li", "", problem)));
     const counts = Object.entries(now.outcomes).map(([status, count]) => `${status} ${count}`);
     byId("counts").textContent = [...counts, `in flight ${now.inFlight}`].join(" · ");
+    hasFigures = now.figures;
+    const isNews = showFlag(now);
+    if (!hasFigures) showNoFigures();
+    else if (isNews) void refreshFigures();
   } catch {
     state.textContent = "the app does not answer";
     kill.disabled = true;
+    showSilence();
   }
-}
-
-function element(name, className, content) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = content;
-  return made;
 }
 
 async function reasonOf(decision) {
@@ -67,14 +68,19 @@ async function send(content) {
   log.append(element("p", "me", content));
   const answer = element("p", "answer", "…");
   log.append(answer);
-  answer.scrollIntoView({ block: "end" });
+  showLast();
   try {
     await ask(answer);
   } catch {
     messages.pop();
     answer.textContent = "The app does not answer.";
   }
-  answer.scrollIntoView({ block: "end" });
+  showLast();
+}
+
+/** The conversation alone is scrolled: somebody may be reading the figures below it. */
+function showLast() {
+  log.scrollTop = log.scrollHeight;
 }
 
 async function ask(answer) {
@@ -107,7 +113,7 @@ async function readAnswer(stream, answer) {
     if (event.type !== "text-delta") continue;
     read += event.text;
     answer.textContent = read;
-    answer.scrollIntoView({ block: "end" });
+    showLast();
   }
   if (last?.type === "finish") return last.value;
   // What ends without its last event was cut, and is no answer; what was read stays to be seen.
@@ -156,3 +162,4 @@ breakButton.addEventListener("click", async () => {
 
 await refresh();
 setInterval(refresh, 1000);
+setInterval(() => hasFigures && refreshFigures(), 5000);

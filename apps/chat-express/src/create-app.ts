@@ -16,6 +16,8 @@ import { visitors } from "./visitor.ts";
 export interface AppOptions {
   readonly guard: ChatGuard;
   readonly flags: FlagSource;
+  /** For the page: where the flags come from. Default: their source's name. */
+  readonly flagsOrigin?: string | undefined;
   readonly killSwitch: KillSwitch;
   /** For the page: which model answers. */
   readonly upstream: string;

@@ -14,9 +14,9 @@ async function newFolder(): Promise<string> {
   return join(parent, "data");
 }
 
-function start(folder: string): RunningProcess {
+function start(folder: string, env: Readonly<Record<string, string>> = {}): RunningProcess {
   const app = startProcess(main, {
-    env: { PORT: "0", SLUICE_FOLDER: folder, FF_CHAT_GATEWAY_ENABLED: "true" },
+    env: { PORT: "0", SLUICE_FOLDER: folder, FF_CHAT_GATEWAY_ENABLED: "true", ...env },
   });
   onTestFinished(async () => void (await app.kill()));
   return app;
@@ -74,6 +74,14 @@ describe("the app with its database in a folder", { timeout: 60_000 }, () => {
         (SELECT count(*) > 0 FROM ai_training_examples WHERE outcome = 'SUCCEEDED') AS recorded`,
     );
     expect(rows).toEqual([{ killed: true, counted: true, recorded: true }]);
+  });
+
+  it("is let go of in order where something else is refused: one line, code 2, the folder free", async () => {
+    const folder = await newFolder();
+    const app = start(folder, { REDIS_URL: "redis://127.0.0.1:1" });
+    expect(await app.ended).toEqual({ code: 2, signal: null });
+    expect(app.stderr).toMatch(/^[^\n]*ADMISSION_SECRET[^\n]*\n$/);
+    expect(findPglite(folder)).toEqual({ state: "free" });
   });
 
   it("refuses a folder that another process has, in one line, with code 2", async () => {

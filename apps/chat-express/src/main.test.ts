@@ -95,6 +95,13 @@ describe("the app", { timeout: 15_000 }, () => {
     },
   );
 
+  it("refuses in one line, with code 2, also what it finds once its stand-ins run", async () => {
+    const app = start({ REDIS_URL: "redis://127.0.0.1:1" });
+    expect(await app.ended).toEqual({ code: 2, signal: null });
+    expect(app.stdout).toContain("a local stand-in");
+    expect(lines(app.stderr)).toEqual([expect.stringContaining("ADMISSION_SECRET")]);
+  });
+
   it("refuses a port in use in one line, with code 1", async () => {
     const taken = createServer();
     const listening = Promise.withResolvers<void>();

@@ -1,33 +1,33 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { basename } from "node:path";
 import { ConfigError, type SluiceEvent } from "@sluice/contract";
-import { flagFile } from "@sluice/guard";
-import { parseAppEnv } from "./app-env.ts";
+import { flagFile, systemClock } from "@sluice/guard";
+import { parseAppEnv, type AppEnv } from "./app-env.ts";
 import { chatGuard } from "./chat-guard.ts";
-import { openControlDatabase, prepareTables } from "./control-database.ts";
+import { openControlDatabase } from "./control-database.ts";
 import { createApp } from "./create-app.ts";
 import { createKillFile } from "./kill-file.ts";
 import { startLocalUpstream } from "./local-upstream.ts";
+import { openedParts, type OpenedParts } from "./opened-parts.ts";
+import { prepareTables } from "./prepare-tables.ts";
+import { serveApp } from "./serve-app.ts";
 import { openSharedAdmission } from "./shared-admission.ts";
-import { sqlControl } from "./sql-control.ts";
+import { sqlControl, type SqlControl } from "./sql-control.ts";
+import { switchProblemPrinter } from "./switch-problems.ts";
 
-/** How long open answers may take to finish after SIGTERM. */
-const drainMs = 5000;
-
-async function main(): Promise<void> {
+async function main(parts: OpenedParts): Promise<void> {
   const env = parseAppEnv(process.env);
   const database = openControlDatabase(env, printProblem);
+  if (database !== undefined) parts.add(() => database.db.close());
   // Before anything else is opened: another process may have the folder.
-  const isPrepared = database !== undefined && (await prepareTables(database, printProblem));
-  const local = env.OPENAI_API_KEY === undefined ? await startLocalUpstream("first") : undefined;
-  const second =
-    local !== undefined && env.CUSTOM_BASE_URL === undefined
-      ? await startLocalUpstream("second")
-      : undefined;
-  if (local !== undefined) {
-    console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
-  }
-  const customUrl = second?.baseUrl ?? env.CUSTOM_BASE_URL;
+  const tables =
+    database &&
+    (await prepareTables(database, {
+      clock: systemClock,
+      random: Math.random,
+      onChange: printProblem,
+    }));
+  parts.add(() => tables?.stop());
+  const { local, customUrl, isFree } = await startUpstreams(env, parts);
   const control =
     database &&
     sqlControl(database.db, {
@@ -36,6 +36,7 @@ async function main(): Promise<void> {
       onProblem: printProblem,
     });
   const flags = control?.flags ?? flagFile(env.SLUICE_FLAGS_FILE);
+  parts.add(() => (control ?? flags).close());
   const shared =
     env.REDIS_URL === undefined
       ? undefined
@@ -45,6 +46,7 @@ async function main(): Promise<void> {
           flags,
           onState: printProblem,
         });
+  parts.add(() => shared?.close());
   const guard = chatGuard({
     flags,
     model: env.OPENAI_MODEL,
@@ -62,64 +64,61 @@ async function main(): Promise<void> {
         : { baseUrl: customUrl, apiKey: env.CUSTOM_API_KEY, model: env.CUSTOM_MODEL },
     sinks: control === undefined ? [printAlert] : [printAlert, control.sink],
   });
-  flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems));
+  parts.add(() => guard.close());
+  flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems, printProblem));
 
   const app = createApp({
     guard,
     flags,
+    flagsOrigin:
+      database === undefined
+        ? `the file ${basename(env.SLUICE_FLAGS_FILE)}`
+        : `the table feature_state (${database.variable})`,
     killSwitch: control?.killSwitch ?? createKillFile(env.SLUICE_FLAGS_FILE),
     figures: control?.figures,
-    probe:
-      env.SLUICE_PROBE_TOKEN === undefined
-        ? undefined
-        : {
-            token: env.SLUICE_PROBE_TOKEN,
-            instance: control?.instance,
-            // A run calls a provider, and only those of this machine cost nothing.
-            isFree: local !== undefined && second !== undefined,
-          },
+    probe: probeOf(env, control, isFree),
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
     breakDown: local && ((broken) => local.breakDown(broken)),
   });
   // From its first request on it obeys what stands in the tables.
-  if (isPrepared) await control?.ready();
-  const server = createServer(app);
-  const release = (): void => {
-    guard.close();
-    shared?.close();
-    if (control === undefined) flags.close();
-    else void control.close();
-    void local?.stop();
-    void second?.stop();
-  };
-  server.listen(env.PORT, env.CHAT_HOST, () => {
-    const { port } = server.address() as AddressInfo;
-    const host = env.CHAT_HOST.includes(":") ? `[${env.CHAT_HOST}]` : env.CHAT_HOST;
-    console.log(`chat-express listens on http://${host}:${port}`);
+  if (tables?.isPrepared === true) await control?.ready();
+  const served = serveApp(app, {
+    host: env.CHAT_HOST,
+    port: env.PORT,
+    onListening: (url) => console.log(`chat-express listens on ${url}`),
+    onStopped: () => void parts.close(),
+    onError(error, isListening) {
+      console.error(`chat-express: ${error.message}`);
+      // What fails later, such as one connection that can't be accepted, ends nothing.
+      if (isListening) return;
+      process.exitCode = 1;
+      void parts.close();
+    },
   });
-  server.on("error", (error) => {
-    console.error(`chat-express: ${error.message}`);
-    // What fails later, such as one connection that can't be accepted, ends nothing.
-    if (server.listening) return;
-    process.exitCode = 1;
-    release();
-  });
+  process.once("SIGTERM", () => served.stop());
+  process.once("SIGINT", () => served.stop());
+}
 
-  let stopping = false;
-  server.on("request", (_req, res) => {
-    // A kept connection would keep the process after its last answer.
-    res.once("close", () => {
-      if (stopping) setImmediate(() => server.closeIdleConnections());
-    });
-  });
-  const stop = (): void => {
-    stopping = true;
-    server.close(release);
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), drainMs).unref();
-  };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+/** Stand-ins on this machine where there is no key. */
+async function startUpstreams(env: AppEnv, parts: OpenedParts) {
+  if (env.OPENAI_API_KEY !== undefined) {
+    return { local: undefined, customUrl: env.CUSTOM_BASE_URL, isFree: false };
+  }
+  const local = await startLocalUpstream("first");
+  parts.add(() => local.stop());
+  console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
+  if (env.CUSTOM_BASE_URL !== undefined) {
+    return { local, customUrl: env.CUSTOM_BASE_URL, isFree: false };
+  }
+  const second = await startLocalUpstream("second");
+  parts.add(() => second.stop());
+  return { local, customUrl: second.baseUrl, isFree: true };
+}
+
+/** A run calls a provider, and only those of this machine cost nothing. */
+function probeOf(env: AppEnv, control: SqlControl | undefined, isFree: boolean) {
+  const { SLUICE_PROBE_TOKEN: token } = env;
+  return token === undefined ? undefined : { token, instance: control?.instance, isFree };
 }
 
 function printProblem(line: string): void {
@@ -130,32 +129,12 @@ function printAlert(event: SluiceEvent): void {
   if (event.event === "alert") console.error(JSON.stringify(event));
 }
 
-/** Tells of each malformed switch once for as long as it stays malformed. */
-function switchProblemPrinter(
-  read: () => readonly {
-    readonly variable: string;
-    readonly expected: string;
-    readonly readAs: string;
-  }[],
-): () => void {
-  let told = new Set<string>();
-  const print = (): void => {
-    const problems = read();
-    for (const { variable, expected, readAs } of problems) {
-      if (!told.has(variable)) {
-        console.error(`${variable} is malformed: expected ${expected}; it is read as ${readAs}`);
-      }
-    }
-    told = new Set(problems.map(({ variable }) => variable));
-  };
-  print();
-  return print;
-}
-
+const parts = openedParts();
 try {
-  await main();
+  await main(parts);
 } catch (error) {
   if (!ConfigError.isInstance(error)) throw error;
   console.error(error.message);
   process.exitCode = 2;
+  await parts.close();
 }

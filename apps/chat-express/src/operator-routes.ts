@@ -1,6 +1,7 @@
 import type { FlagSource } from "@sluice/contract";
 import express, { type RequestHandler, type Router } from "express";
 import type { ChatGuard } from "./chat-guard.ts";
+import { flagState } from "./flag-state.ts";
 import { isAuthoritative } from "./gateway-mode.ts";
 import type { KillSwitch } from "./kill-file.ts";
 import type { RecentFigures } from "./recent-figures.ts";
@@ -9,6 +10,8 @@ import type { RecentOutcomes } from "./recent-outcomes.ts";
 export interface OperatorRoutesOptions {
   readonly guard: ChatGuard;
   readonly flags: FlagSource;
+  /** Where the flags come from, for people. Default: their source's name. */
+  readonly flagsOrigin?: string | undefined;
   readonly killSwitch: KillSwitch;
   readonly outcomes: RecentOutcomes;
   readonly upstream: string;
@@ -19,6 +22,7 @@ export interface OperatorRoutesOptions {
 /** What the page asks and does besides chatting. */
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
   const { guard, flags, killSwitch, outcomes, upstream, breakDown, figures } = options;
+  const { flagsOrigin = flags.name } = options;
   const router = express.Router();
   let kills = 0;
   let broken = false;
@@ -29,6 +33,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
       gateway: isAuthoritative(flags.readSwitches().switches),
       shut: shut?.reason ?? null,
       percent,
+      flag: flagState(flags, guard.feature, flagsOrigin),
       providers: providers.map(({ provider, breaker, coolingMs }) => ({
         provider,
         state: coolingMs === undefined ? breaker : "cooling down",

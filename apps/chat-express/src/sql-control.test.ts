@@ -10,6 +10,8 @@ import {
   type RunningProcess,
 } from "@sluice/testkit";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { FlagState } from "./flag-state.ts";
+import type { RecentFigures } from "./recent-figures.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -181,30 +183,86 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     expect(await path()).toBe("stub");
   });
 
-  it("tells its page how the arms of the whole fleet did", async () => {
+  it("tells its page how each arm and provider of the whole fleet did, and nobody else's", async () => {
     const { connectionString, drop } = postgresForTests();
     onTestFinished(drop);
     const { url } = await start(connectionString);
-    const figures = async (): Promise<unknown> => (await fetch(`${url}/api/figures`)).json();
-    expect(await figures()).toEqual({ minutes: 10, arms: [], p95: [] });
+    const figures = async (): Promise<RecentFigures> =>
+      (await (await fetch(`${url}/api/figures`)).json()) as RecentFigures;
+    expect(await figures()).toMatchObject({ minutes: 10, arms: [] });
     runPsql(
       connectionString,
-      `INSERT INTO metric_windows (window_start, feature, arm, provider, instance_id, outcomes, http)
-       SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - 60), 'chat_ai', arm, provider, 'other',
-         outcomes::jsonb, http::jsonb
-       FROM (VALUES ('ai', 'openai', '{"SUCCEEDED": 4}', '{"200": 4}'),
-         ('ai', 'custom', '{"SUCCEEDED": 1, "FAILED": 2}', '{"200": 1, "502": 2}'),
-         ('none', '', '{}', '{"400": 3}')) AS rows (arm, provider, outcomes, http);
-       INSERT INTO ai_training_examples (feature, selected_provider, latency_ms)
-       VALUES ('chat_ai', 'openai', 120), ('chat_ai', 'openai', 120)`,
+      `INSERT INTO metric_windows
+        (window_start, feature, arm, provider, instance_id, outcomes, http, admission, latency_ms)
+       SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - 60), feature, arm, provider, instance,
+         outcomes::jsonb, http::jsonb, admission::jsonb, latency::jsonb
+       FROM (VALUES
+         ('chat_ai', 'ai', 'openai', 'a', '{"SUCCEEDED": 50}', '{"200": 50}', '{"allow": 50}', '{"p231": 50}'),
+         ('chat_ai', 'ai', 'openai', 'b', '{"SUCCEEDED": 25, "FAILED": 25}', '{"200": 25, "502": 25}',
+           '{"allow": 40, "would_reject.MESSAGE_RATE": 10}', '{"p231": 40, "p381": 10}'),
+         ('chat_ai', 'stub', '', 'a', '{"STUBBED": 2}', '{"200": 2}', '{}', '{"z": 2}'),
+         ('chat_ai', 'none', '', 'a', '{"REJECTED": 1}', '{"400": 3, "429": 1}', '{"reject.MESSAGE_RATE": 1}', '{}'),
+         ('other', 'ai', 'openai', 'a', '{"FAILED": 99}', '{"500": 99}', '{}', '{"p500": 99}')
+       ) AS rows (feature, arm, provider, instance, outcomes, http, admission, latency)`,
     );
-    expect(await figures()).toEqual({
-      minutes: 10,
-      arms: [
-        { arm: "ai", outcomes: { SUCCEEDED: 5, FAILED: 2 }, http: { 200: 5, 502: 2 } },
-        { arm: "none", outcomes: {}, http: { 400: 3 } },
-      ],
-      p95: [{ provider: "openai", latencyMs: 120 }],
+    const { arms } = await figures();
+    expect(arms.map(({ arm, provider }) => [arm, provider])).toEqual([
+      ["ai", "openai"],
+      ["none", ""],
+      ["stub", ""],
+    ]);
+    const [ai, none, stub] = arms;
+    expect(ai).toMatchObject({
+      requests: 100,
+      succeededShare: 0.75,
+      outcomes: { SUCCEEDED: 75, FAILED: 25 },
+      http: { 200: 75, 502: 25 },
+      admission: { allow: 90, "would_reject.MESSAGE_RATE": 10 },
+    });
+    // 90 of 100 ms and 10 of 2000 ms, as the buckets hold them.
+    expect(Math.abs(Number(ai?.p50Ms) / 100 - 1)).toBeLessThanOrEqual(0.011);
+    expect(Math.abs(Number(ai?.p95Ms) / 2000 - 1)).toBeLessThanOrEqual(0.011);
+    expect(none).toMatchObject({ requests: 4, succeededShare: null, p50Ms: null, p95Ms: null });
+    expect(stub).toMatchObject({ requests: 2, succeededShare: null, p50Ms: 0 });
+  });
+
+  it("tells its page what the flag says, and which processes have heard of it", async () => {
+    const { connectionString, drop } = postgresForTests();
+    onTestFinished(drop);
+    const { url, untilPath } = await start(connectionString);
+    const other = await start(connectionString);
+    const read = async <Body>(path: string): Promise<Body> =>
+      (await (await fetch(`${url}/api/${path}`)).json()) as Body;
+    const flag = async () => (await read<{ readonly flag: FlagState }>("state")).flag;
+    expect(await flag()).toMatchObject({
+      enabled: false,
+      version: 1,
+      listed: null,
+      origin: "the table feature_state (DATABASE_URL)",
+      isConfirmed: true,
+      trouble: null,
+    });
+    runPsql(
+      connectionString,
+      "UPDATE feature_state SET enabled = true, rollout_percent = 5, allowlist = '{ann,bob}'",
+    );
+    await vi.waitFor(async () =>
+      expect(await flag()).toMatchObject({ enabled: true, percent: 5, listed: 2, version: 2 }),
+    );
+    expect(JSON.stringify(await flag())).not.toContain("ann");
+    expect((await flag()).ageMs).toBeLessThan(5000);
+    await vi.waitFor(async () => {
+      const { fleet } = await read<RecentFigures>("figures");
+      expect(fleet).toMatchObject({ version: 2, alive: 2, applied: 2 });
+      expect(fleet?.slowestMs).toBeLessThan(5000);
+    });
+    // A process that hears no more is behind.
+    other.app.signal("SIGSTOP");
+    runPsql(connectionString, "UPDATE feature_state SET rollout_percent = 100, allowlist = NULL");
+    await untilPath("ai");
+    await vi.waitFor(async () => {
+      const { fleet } = await read<RecentFigures>("figures");
+      expect(fleet).toMatchObject({ version: 3, alive: 2, applied: 1 });
     });
   });
 

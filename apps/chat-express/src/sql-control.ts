@@ -28,7 +28,7 @@ export interface SqlControl {
   readonly figures: () => Promise<RecentFigures>;
   /** Resolves once flags and routes were read first, or after 10 s without. */
   ready(): Promise<void>;
-  /** Writes what is pending, then lets go of the database. */
+  /** Writes what is pending; the database stays open. */
   close(): Promise<void>;
 }
 
@@ -102,7 +102,6 @@ export function sqlControl(db: SqlDatabase, options: SqlControlOptions): SqlCont
       flags.close();
       routes.close();
       await Promise.all([instance.close(), records.close(), windows.close(), rollup.close()]);
-      await db.close();
     },
   };
 }

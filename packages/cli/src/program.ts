@@ -3,6 +3,7 @@ import { Command } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { bucketCommand } from "./commands/bucket.ts";
+import { budgetCommand } from "./commands/budget.ts";
 import { changeCommand } from "./commands/change.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { flagsCommand } from "./commands/flags.ts";
@@ -65,6 +66,7 @@ export function createProgram(context: CliContext, options: ProgramOptions): Com
     changeCommand(context),
     providersCommand(context),
     bucketCommand(context),
+    budgetCommand(context),
     verifyCommand(context),
     auditCommand(context),
     doctorCommand(context),

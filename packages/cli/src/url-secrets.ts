@@ -2,7 +2,7 @@ const secretParameter = /password|secret|token|key/i;
 
 /** What of a connection string no line may show: its passwords, as written and decoded. */
 export function urlSecrets(connectionString: string | undefined): readonly string[] {
-  if (connectionString === undefined) return [];
+  if (connectionString === undefined || connectionString === "") return [];
   const url = URL.parse(connectionString);
   // What can't be parsed can't be told apart.
   if (url === null) return [connectionString];

@@ -211,6 +211,7 @@ export function assembleGuard<
       reservations,
       breakerMode: settings.gates["circuit-breaker"].mode,
       admission: settings.gates.admission,
+      clock,
       onThrow: () => onGateThrow("budget"),
     }),
     retries: createRetryAllowance(settings.retry.budgetRatio),

@@ -1,6 +1,7 @@
 import {
   Reason,
   type BudgetReservation,
+  type Clock,
   type GateMode,
   type Hold,
   type ProviderAsk,
@@ -8,6 +9,7 @@ import {
   type SkipReason,
 } from "@sluice/contract";
 import type { Candidate } from "./candidate.ts";
+import { inTime } from "./in-time.ts";
 import { askPermit } from "./permits.ts";
 import { notReadyOf } from "./provider-readiness.ts";
 import type { GateSetting } from "./gates/gate.ts";
@@ -54,10 +56,11 @@ export function createHoldTaker<In>(options: {
   readonly breakerMode: GateMode;
   /** How the admission store's word on shared budgets is obeyed. */
   readonly admission: GateSetting;
+  readonly clock: Clock;
   /** A prompt's counter or a store threw, which says nothing of what is left. */
   readonly onThrow: () => void;
 }): HoldTaker<In> {
-  const { reservations, breakerMode, admission, onThrow } = options;
+  const { reservations, breakerMode, admission, clock, onThrow } = options;
 
   const askBudget = (
     of: Reservations<In>,
@@ -115,7 +118,10 @@ export function createHoldTaker<In>(options: {
     try {
       const reply = shared.reservation.further(wanted);
       if (!(reply instanceof Promise)) return join(reply);
-      return reply.then(join, () => join("unavailable"));
+      return inTime(reply, clock, giveBack).then(
+        (first) => join(first === "late" ? "unavailable" : first),
+        () => join("unavailable"),
+      );
     } catch {
       onThrow();
       return join("unavailable");
@@ -166,6 +172,11 @@ export function createHoldTaker<In>(options: {
     },
     further,
   };
+}
+
+/** What comes too late was set aside for nobody. */
+function giveBack(late: SharedReply | "unavailable"): void {
+  if (late !== "unavailable" && late.granted) late.reservation.void();
 }
 
 /** What both leave: the smaller output, and the price of it as the run counts it. */

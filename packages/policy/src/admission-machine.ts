@@ -3,35 +3,23 @@ import type {
   AdmissionDimension,
   AdmissionState,
   BudgetAsk,
-  BudgetCaps,
-  BudgetUse,
-  GateMode,
   Reason,
   ToolRateReply,
   Usage,
 } from "@sluice/contract";
+import { statesAt, type CountsAtAnswer } from "./admission-states.ts";
+import { admit, admitTool, type AdmissionLimits, type RateDimension } from "./admit.ts";
 import {
-  admit,
-  admitTool,
-  type AdmissionCounts,
-  type AdmissionLimits,
-  type RateDimension,
-} from "./admit.ts";
-import { add, giveBack, reserve, settle, unused, type Reserved } from "./budget-ledger.ts";
+  createDayBudgets,
+  type AskedBudget,
+  type DailyBudgets,
+  type MachineReservation,
+} from "./day-budgets.ts";
 import type { Day } from "./day.ts";
 
-/** Caps of one day. */
-export interface DailyBudget extends BudgetCaps {
-  readonly mode: GateMode;
-}
-
 /** Every dimension; an absent one is no limit. */
-export interface MachineLimits extends AdmissionLimits {
+export interface MachineLimits extends AdmissionLimits, DailyBudgets {
   readonly toolRate: RateDimension | undefined;
-  /** Of one subject. */
-  readonly userBudget: DailyBudget | undefined;
-  /** Of all subjects together. */
-  readonly globalBudget: DailyBudget | undefined;
 }
 
 /** A request in flight. */
@@ -40,12 +28,6 @@ export interface MachineLease {
   readonly countsUser: boolean;
   readonly countsGlobal: boolean;
   expiresMs: number;
-}
-
-/** What was set aside for one call. */
-export interface MachineReservation {
-  readonly outputTokens: number;
-  readonly parts: readonly { readonly account: Account; readonly reserved: Reserved }[];
 }
 
 export type MachineReply =
@@ -92,6 +74,11 @@ export interface AdmissionMachine {
     | { readonly granted: true; readonly reservation: MachineReservation }
     | { readonly granted: false; readonly reason: Reason }
     | "full";
+  /** Counts what was granted elsewhere in each budget that the limits have, and refuses nothing. */
+  charge(
+    request: Pick<MachineRequest, "subject" | "limits" | "day">,
+    budget: BudgetAsk,
+  ): MachineReservation | "full";
   /** Undefined charges the reservation whole. */
   settle(reservation: MachineReservation, usage: Usage | undefined): void;
   void(reservation: MachineReservation): void;
@@ -99,22 +86,12 @@ export interface AdmissionMachine {
   clear(): void;
 }
 
-interface Account {
-  use: BudgetUse;
-}
-
-interface Asked {
-  readonly dimension: "user_budget" | "global_budget";
-  readonly mode: GateMode;
-  readonly account: Account;
-  readonly answer: ReturnType<typeof reserve>;
-}
+type Counts = { -readonly [Name in keyof CountsAtAnswer]: CountsAtAnswer[Name] };
 
 /** Subjects whose day is counted, for each lease that there may be. */
 const subjectsPerLease = 10;
 
 export function createAdmissionMachine(leaseMs: number, maxLeases: number): AdmissionMachine {
-  const maxSubjects = maxLeases * subjectsPerLease;
   // In the order of expiry: a renewal moves a lease to the end, and all live equally long. A live lease
   // is never evicted to make room; a full store says that it can't tell.
   const leases = new Set<MachineLease>();
@@ -123,9 +100,7 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
   let global = 0;
   let tatMs = 0;
   let toolTatMs = 0;
-  let today = "";
-  let ofDay: Account = { use: unused };
-  const ofSubjects = new Map<string, Account>();
+  const budgets = createDayBudgets(maxLeases * subjectsPerLease);
 
   const release = (lease: MachineLease): void => {
     if (!leases.delete(lease)) return;
@@ -156,125 +131,29 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
     return lease;
   };
 
-  const toDay = (name: string): void => {
-    if (name === today) return;
-    today = name;
-    ofDay = { use: unused };
-    ofSubjects.clear();
-  };
-
-  /** Undefined when one more subject can't be counted. */
-  const accountOf = (subject: string): Account | undefined => {
-    const known = ofSubjects.get(subject);
-    if (known !== undefined) return known;
-    if (ofSubjects.size >= maxSubjects) return undefined;
-    const account = { use: unused };
-    ofSubjects.set(subject, account);
-    return account;
-  };
-
-  /** What each budget would set aside; nothing is taken yet. */
-  const askBudgets = (
-    { subject, ask, limits, day }: Omit<MachineRequest, "nowMs">,
-    budget: BudgetAsk | undefined,
-  ): readonly Asked[] | "full" => {
-    if (budget === undefined) return none;
-    toDay(day.name);
-    const asked: Asked[] = [];
-    for (const dimension of ["user_budget", "global_budget"] as const) {
-      const caps = dimension === "user_budget" ? limits.userBudget : limits.globalBudget;
-      if (caps === undefined) continue;
-      const account = dimension === "user_budget" ? accountOf(subject) : ofDay;
-      if (account === undefined) return "full";
-      const mode = ask?.modes?.[dimension] ?? caps.mode;
-      asked.push({ dimension, mode, account, answer: reserve(account.use, caps, budget) });
-    }
-    return asked;
-  };
-
-  const take = (asked: readonly Asked[], budget: BudgetAsk): MachineReservation | undefined => {
-    if (asked.length === 0) return undefined;
-    let outputTokens = budget.outputTokens;
-    for (const { answer, mode } of asked) {
-      if ("reserved" in answer && mode === "enforce") {
-        outputTokens = Math.min(outputTokens, answer.reserved.outputTokens);
-      }
-    }
-    const parts: { readonly account: Account; readonly reserved: Reserved }[] = [];
-    for (const { account, answer } of asked) {
-      // One that a shadow would have refused is not charged to it.
-      if ("refused" in answer) continue;
-      const least = Math.min(outputTokens, answer.reserved.outputTokens);
-      const again = reserve(account.use, {}, { ...budget, outputTokens: least });
-      if ("refused" in again) continue;
-      account.use = add(account.use, again.reserved);
-      parts.push({ account, reserved: again.reserved });
-    }
-    return { outputTokens, parts };
-  };
-
-  const statesOf = (
-    { limits, ask, nowMs, subject, day, wallMs }: MachineRequest,
-    counted: AdmissionCounts,
-  ): readonly AdmissionState[] => {
-    const states: AdmissionState[] = [];
-    const note = (
-      dimension: AdmissionDimension,
-      own: GateMode,
-      limit: number,
-      remaining: number,
-      resetMs: number,
-      unit?: AdmissionState["unit"],
-    ): void => {
-      states.push({
-        dimension,
-        mode: ask?.modes?.[dimension] ?? own,
-        ...(unit === undefined ? {} : { unit }),
-        limit,
-        remaining: Math.max(0, remaining),
-        resetMs: Math.max(0, resetMs),
-      });
-    };
-    const { userInFlight, globalInFlight, messageRate, userBudget, globalBudget } = limits;
-    if (userInFlight) {
-      const { limit, mode } = userInFlight;
-      note("user_in_flight", mode, limit, limit - counted.user, 0);
-    }
-    if (globalInFlight) {
-      const { limit, mode } = globalInFlight;
-      note("global_in_flight", mode, limit, limit - counted.global, 0);
-    }
-    if (messageRate) {
-      const aheadMs = Math.max(0, counted.tatMs - nowMs);
-      const emissionMs = messageRate.perMs / messageRate.count;
-      const remaining = Math.floor(messageRate.burst - aheadMs / emissionMs);
-      note("message_rate", messageRate.mode, messageRate.burst, remaining, aheadMs);
-    }
-    for (const [dimension, caps, account] of [
-      ["user_budget", userBudget, ofSubjects.get(subject)],
-      ["global_budget", globalBudget, ofDay],
-    ] as const) {
-      if (caps === undefined) continue;
-      const use = account === undefined || today !== day.name ? unused : account.use;
-      const { limit, spent, unit } = measured(caps, use);
-      note(dimension, caps.mode, limit, limit - spent, day.endsMs - wallMs, unit);
-    }
-    return states;
-  };
+  const countsOf = ({ subject, limits, nowMs, day, wallMs }: MachineRequest): Counts => ({
+    user: bySubject.get(subject) ?? 0,
+    global,
+    tatMs,
+    nowMs,
+    userUse: limits.userBudget && budgets.userUse(subject, day.name),
+    globalUse: limits.globalBudget && budgets.globalUse(day.name),
+    dayEndsInMs: day.endsMs - wallMs,
+  });
 
   return {
     get size() {
       return leases.size;
     },
     acquire(request) {
-      const { subject, ask, nowMs, day, wallMs } = request;
+      const { subject, ask, nowMs, limits, day, wallMs } = request;
+      const modes = ask?.modes;
+      const budget = ask?.budget;
       dropExpired(nowMs);
       if (leases.size >= maxLeases) return "full";
-      const limits =
-        ask?.modes === undefined ? request.limits : withModes(request.limits, ask.modes);
-      const counts = { user: bySubject.get(subject) ?? 0, global, tatMs };
-      const verdict = admit(counts, limits, nowMs);
-      const asked = askBudgets(request, ask?.budget);
+      const counts = countsOf(request);
+      const verdict = admit(counts, limits, nowMs, modes);
+      const asked = budget === undefined ? none : budgets.ask(request, budget, modes);
       if (asked === "full") return "full";
       let { refused, wouldRefuse, violated } = verdict;
       for (const { dimension, mode, answer } of asked) {
@@ -290,30 +169,36 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
         }
       }
       if (refused !== undefined) {
-        const { reason, retryAfterMs } = refused;
         return {
           admitted: false,
-          reason,
-          retryAfterMs,
+          reason: refused.reason,
+          retryAfterMs: refused.retryAfterMs,
           wouldRefuse,
           violated,
+          // Only who shows it asks for it.
           get states() {
-            return statesOf(request, counts);
+            return statesAt(counts, limits, modes);
           },
         };
       }
       tatMs = verdict.tatMs;
       const lease = hold(subject, nowMs, verdict.takesUser, verdict.takesGlobal);
-      const reservation = ask?.budget === undefined ? undefined : take(asked, ask.budget);
-      const counted = { user: bySubject.get(subject) ?? 0, global, tatMs };
+      let reservation: MachineReservation | undefined;
+      if (budget !== undefined && asked.length > 0) {
+        reservation = budgets.take(request, budget, asked);
+        counts.userUse = limits.userBudget && budgets.userUse(subject, day.name);
+        counts.globalUse = limits.globalBudget && budgets.globalUse(day.name);
+      }
+      counts.tatMs = tatMs;
+      if (verdict.takesUser) counts.user += 1;
+      if (verdict.takesGlobal) counts.global += 1;
       return {
         admitted: true,
         lease,
         reservation,
         wouldRefuse,
-        // Only who shows it asks for it.
         get states() {
-          return statesOf(request, counted);
+          return statesAt(counts, limits, modes);
         },
       };
     },
@@ -324,25 +209,19 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
       leases.add(lease);
     },
     release,
-    further(request, ask) {
-      const asked = askBudgets(request, ask);
+    further(request, budget) {
+      const asked = budgets.ask(request, budget, request.ask?.modes);
       if (asked === "full") return "full";
       for (const { answer, mode } of asked) {
         if ("refused" in answer && mode === "enforce") {
           return { granted: false, reason: answer.refused };
         }
       }
-      const reservation = take(asked, ask) ?? { outputTokens: ask.outputTokens, parts: [] };
-      return { granted: true, reservation };
+      return { granted: true, reservation: budgets.take(request, budget, asked) };
     },
-    settle({ parts }, usage) {
-      for (const { account, reserved } of parts) {
-        account.use = settle(account.use, reserved, usage);
-      }
-    },
-    void({ parts }) {
-      for (const { account, reserved } of parts) account.use = giveBack(account.use, reserved);
-    },
+    charge: (request, budget) => budgets.charge(request, budget),
+    settle: (reservation, usage) => budgets.settle(reservation, usage),
+    void: (reservation) => budgets.void(reservation),
     takeTool(rate, nowMs) {
       const verdict = admitTool(toolTatMs, rate, nowMs);
       toolTatMs = verdict.tatMs;
@@ -351,38 +230,10 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
     clear() {
       leases.clear();
       bySubject.clear();
-      ofSubjects.clear();
+      budgets.clear();
       global = 0;
     },
   };
 }
 
-const none: readonly Asked[] = [];
-
-function withModes(
-  limits: MachineLimits,
-  modes: NonNullable<AdmissionAsk["modes"]>,
-): AdmissionLimits {
-  const { userInFlight, globalInFlight, messageRate } = limits;
-  return {
-    userInFlight: userInFlight && {
-      ...userInFlight,
-      mode: modes.user_in_flight ?? userInFlight.mode,
-    },
-    globalInFlight: globalInFlight && {
-      ...globalInFlight,
-      mode: modes.global_in_flight ?? globalInFlight.mode,
-    },
-    messageRate: messageRate && { ...messageRate, mode: modes.message_rate ?? messageRate.mode },
-  };
-}
-
-/** A budget may cap several things; it is told by the first of them. */
-function measured(
-  { calls, tokens, costNanoUsd }: BudgetCaps,
-  use: BudgetUse,
-): { readonly limit: number; readonly spent: number; readonly unit: AdmissionState["unit"] } {
-  if (calls !== undefined) return { limit: calls, spent: use.calls, unit: "calls" };
-  if (tokens !== undefined) return { limit: tokens, spent: use.tokens, unit: "tokens" };
-  return { limit: costNanoUsd ?? 0, spent: use.costNanoUsd, unit: "nano_usd" };
-}
+const none: readonly AskedBudget[] = [];

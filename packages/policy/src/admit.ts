@@ -1,5 +1,6 @@
 import {
   Reason,
+  type AdmissionAsk,
   type AdmissionDimension,
   type GateMode,
   type ToolRateReply,
@@ -46,11 +47,15 @@ export interface AdmissionVerdict {
 const inFlightRetryMs = 1000;
 const none: readonly never[] = [];
 
-/** Checks every dimension before any is committed; the caller commits all of them or none. */
+/**
+ * Checks every dimension before any is committed; the caller commits all of them or none.
+ * @param modes stand in for the limits' own
+ */
 export function admit(
   counts: AdmissionCounts,
   limits: AdmissionLimits,
   nowMs: number,
+  modes?: AdmissionAsk["modes"],
 ): AdmissionVerdict {
   let refused: AdmissionVerdict["refused"];
   let wouldRefuse: Reason[] | undefined;
@@ -73,20 +78,20 @@ export function admit(
   };
 
   const { userInFlight, globalInFlight, messageRate } = limits;
-  const userFull = isFull(userInFlight, counts.user);
-  const globalFull = isFull(globalInFlight, counts.global);
-  if (userFull) {
-    refuse(userInFlight?.mode ?? "off", Reason.USER_IN_FLIGHT, "user_in_flight", inFlightRetryMs);
-  }
+  const userMode = modes?.user_in_flight ?? userInFlight?.mode ?? "off";
+  const globalMode = modes?.global_in_flight ?? globalInFlight?.mode ?? "off";
+  const userFull = isFull(userInFlight, userMode, counts.user);
+  const globalFull = isFull(globalInFlight, globalMode, counts.global);
+  if (userFull) refuse(userMode, Reason.USER_IN_FLIGHT, "user_in_flight", inFlightRetryMs);
   if (globalFull) {
-    const mode = globalInFlight?.mode ?? "off";
-    refuse(mode, Reason.GLOBAL_IN_FLIGHT, "global_in_flight", inFlightRetryMs);
+    refuse(globalMode, Reason.GLOBAL_IN_FLIGHT, "global_in_flight", inFlightRetryMs);
   }
   let tatMs = counts.tatMs;
-  if (messageRate !== undefined && messageRate.mode !== "off") {
+  const rateMode = modes?.message_rate ?? messageRate?.mode ?? "off";
+  if (messageRate !== undefined && rateMode !== "off") {
     const rate = gcra(counts.tatMs, nowMs, messageRate);
     if (rate.allowed) tatMs = rate.tatMs;
-    else refuse(messageRate.mode, Reason.MESSAGE_RATE, "message_rate", rate.retryAfterMs);
+    else refuse(rateMode, Reason.MESSAGE_RATE, "message_rate", rate.retryAfterMs);
   }
   return {
     refused,
@@ -121,6 +126,6 @@ export function admitTool(
   return { reply: { allowed: false, reason: Reason.TOOL_RATE, retryAfterMs }, tatMs };
 }
 
-function isFull(dimension: InFlightLimit | undefined, count: number): boolean {
-  return dimension !== undefined && dimension.mode !== "off" && count >= dimension.limit;
+function isFull(dimension: InFlightLimit | undefined, mode: GateMode, count: number): boolean {
+  return dimension !== undefined && mode !== "off" && count >= dimension.limit;
 }

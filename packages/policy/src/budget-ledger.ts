@@ -49,15 +49,18 @@ export function reserve(
     outputTokens = Math.min(outputTokens, affordable);
     if (left < 0 || outputTokens < least) return { refused: Reason.BUDGET_COST };
   }
-  const usage = { inputTokens: ask.inputTokens, outputTokens };
+  return { reserved: worstCase(ask, outputTokens) };
+}
+
+/** A call with its prompt and so much output, and what they cost. */
+export function worstCase({ inputTokens, price }: BudgetAsk, outputTokens: number): Reserved {
   return {
-    reserved: {
-      ...usage,
-      calls: 1,
-      tokens: usage.inputTokens + usage.outputTokens,
-      costNanoUsd: costNanoUsd(usage, price),
-      price: ask.price,
-    },
+    calls: 1,
+    inputTokens,
+    outputTokens,
+    tokens: inputTokens + outputTokens,
+    costNanoUsd: costNanoUsd({ inputTokens, outputTokens }, price ?? free),
+    price,
   };
 }
 

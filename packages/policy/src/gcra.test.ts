@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { gcra, type RateLimit } from "./gcra.ts";
+import { gcra, rateStanding, type RateLimit } from "./gcra.ts";
 
 /** Up to a thousand events a second; beyond that a wall clock's readings are too coarse to count them. */
 const anyLimit: fc.Arbitrary<RateLimit> = fc.record({
@@ -118,5 +118,38 @@ describe("a rate limit", () => {
     const limit = { count: 10, perMs: 1000, burst: 3 };
     const flood = Array.from({ length: 50 }, () => 10_000_000);
     expect(allowedTimes(limit, [0, ...flood])).toHaveLength(1 + 3);
+  });
+});
+
+describe("what a rate has left", () => {
+  it("is exactly how many events it then allows at once", () => {
+    fc.assert(
+      fc.property(anyLimit, anyNow, fc.nat(250), (limit, nowMs, tried) => {
+        let tatMs = 0;
+        const attempt = (): boolean => {
+          const verdict = gcra(tatMs, nowMs, limit);
+          if (verdict.allowed) tatMs = verdict.tatMs;
+          return verdict.allowed;
+        };
+        for (let i = 0; i < tried; i += 1) attempt();
+        const { remaining } = rateStanding(tatMs, nowMs, limit);
+        let allowed = 0;
+        while (attempt()) allowed += 1;
+        expect(remaining).toBe(allowed);
+      }),
+    );
+  });
+
+  it("is never more than the burst nor less than nothing, whatever limit it was counted by before", () => {
+    const anyTat = fc.double({ min: 0, max: 3e12, noNaN: true });
+    fc.assert(
+      fc.property(anyLimit, anyNow, anyTat, (limit, nowMs, tatMs) => {
+        const { remaining, resetMs } = rateStanding(tatMs, nowMs, limit);
+        expect(remaining).toBeGreaterThanOrEqual(0);
+        expect(remaining).toBeLessThanOrEqual(limit.burst);
+        expect(resetMs).toBeGreaterThanOrEqual(0);
+        expect(resetMs).toBeLessThanOrEqual(emissionOf(limit) * limit.burst);
+      }),
+    );
   });
 });

@@ -19,8 +19,24 @@ export function gcra(tatMs: number, nowMs: number, limit: RateLimit): RateVerdic
   const toleranceMs = emissionMs * limit.burst;
   const next = Math.max(Math.min(tatMs, nowMs + toleranceMs), nowMs) + emissionMs;
   const waitMs = next - toleranceMs - nowMs;
-  // Each event of a burst rounds by half a unit in the last place; that must not refuse the last of them.
-  const roundingMs = Number.EPSILON * next * (limit.burst + 1);
-  if (waitMs <= roundingMs) return { allowed: true, tatMs: next };
+  if (waitMs <= roundingMs(next, limit)) return { allowed: true, tatMs: next };
   return { allowed: false, retryAfterMs: waitMs };
+}
+
+/** How many events may come at once now, and the milliseconds until the whole burst may. */
+export function rateStanding(
+  tatMs: number,
+  nowMs: number,
+  limit: RateLimit,
+): { readonly remaining: number; readonly resetMs: number } {
+  const emissionMs = limit.perMs / limit.count;
+  const toleranceMs = emissionMs * limit.burst;
+  const aheadMs = Math.min(Math.max(0, tatMs - nowMs), toleranceMs);
+  const leftMs = toleranceMs - aheadMs + roundingMs(nowMs + toleranceMs, limit);
+  return { remaining: Math.max(0, Math.floor(leftMs / emissionMs)), resetMs: aheadMs };
+}
+
+/** Each event of a burst rounds by half a unit in the last place; that must not refuse the last of them. */
+function roundingMs(tatMs: number, limit: RateLimit): number {
+  return Number.EPSILON * tatMs * (limit.burst + 1);
 }

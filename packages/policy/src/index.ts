@@ -1,12 +1,10 @@
 export {
   createAdmissionMachine,
   type AdmissionMachine,
-  type DailyBudget,
   type MachineLease,
   type MachineLimits,
   type MachineReply,
   type MachineRequest,
-  type MachineReservation,
 } from "./admission-machine.ts";
 export {
   admit,
@@ -42,6 +40,7 @@ export {
   type RawFlags,
   type Variables,
 } from "./env-flags.ts";
+export type { DailyBudget, DailyBudgets, MachineReservation } from "./day-budgets.ts";
 export { dayTeller, isTimeZone, type Day } from "./day.ts";
 export { failureOfStatus, failureTable } from "./failure-table.ts";
 export {
@@ -50,7 +49,7 @@ export {
   type ForbiddenText,
   type TextScan,
 } from "./forbidden-text.ts";
-export { gcra, type RateLimit, type RateVerdict } from "./gcra.ts";
+export { gcra, rateStanding, type RateLimit, type RateVerdict } from "./gcra.ts";
 export {
   addToHistogram,
   emptyLogHistogram,

@@ -4,7 +4,8 @@ import {
   type SharedReply,
   type SharedReservation,
 } from "@sluice/contract";
-import type { AdmissionMachine, MachineRequest, MachineReservation } from "./admission-machine.ts";
+import type { AdmissionMachine, MachineRequest } from "./admission-machine.ts";
+import type { MachineReservation } from "./day-budgets.ts";
 
 /** Asked anew for each call: the day may have ended since the last. */
 type CurrentRequest = () => Omit<MachineRequest, "nowMs">;

@@ -1,6 +1,8 @@
+import type { AdmissionAsk } from "@sluice/contract";
 import { answerLength, sharedKeys, type AcquireCall, type AcquireParts } from "./acquire-call.ts";
 import type { RunScript } from "./run-script.ts";
 import type { Script } from "./scripts.ts";
+import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
 
 /** The answers of one call, and where this request's begins. */
 export interface BatchReply {
@@ -9,13 +11,16 @@ export interface BatchReply {
 }
 
 export interface AcquireBatch {
-  /** Sent with the others of this turn. Rejects when Redis does, or answers what the script never does. */
-  add(call: AcquireCall): Promise<BatchReply>;
+  /**
+   * Sent with the others of this turn. Rejects when Redis does, or answers what the script never does; a key
+   * of another type that all share is an answer to all of them.
+   */
+  add(call: AcquireCall): Promise<BatchReply | WrongType>;
 }
 
 interface Waiting {
   readonly call: AcquireCall;
-  readonly resolve: (reply: BatchReply) => void;
+  readonly resolve: (reply: BatchReply | WrongType) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -32,7 +37,8 @@ const mostPerCall = 25;
 export function createAcquireBatch(options: {
   readonly parts: AcquireParts;
   readonly script: Script;
-  readonly hasBudget: boolean;
+  /** Of one of them: they bring budgets, or none does, and the same modes. */
+  readonly ask: AdmissionAsk | undefined;
   readonly day: string;
   readonly run: RunScript;
   /** What comes before the requests' own arguments, but for their number. */
@@ -40,9 +46,9 @@ export function createAcquireBatch(options: {
   /** Called before each call, on the same connection. */
   readonly beforeSend: () => void;
 }): AcquireBatch {
-  const { parts, script, hasBudget, run, head, beforeSend } = options;
-  const shared = sharedKeys(parts, hasBudget, options.day);
-  const length = answerLength(parts, hasBudget);
+  const { parts, script, ask, run, head, beforeSend } = options;
+  const shared = sharedKeys(parts, ask, options.day);
+  const length = answerLength(parts, ask);
   let waiting: Waiting[] = [];
 
   const send = (): void => {
@@ -70,7 +76,10 @@ export function createAcquireBatch(options: {
         resolve({ reply, from: 1 + index * length });
       }
     } catch (error) {
-      for (const { reject } of sent) reject(error);
+      for (const { resolve, reject } of sent) {
+        if (isWrongType(error)) resolve(wrongType);
+        else reject(error);
+      }
     }
   };
 

@@ -1,7 +1,16 @@
-import type { AdmissionAsk, AdmissionDimension, AdmissionState, Reason } from "@sluice/contract";
-import { headReply } from "./acquire-script.ts";
+import type {
+  AdmissionAsk,
+  AdmissionDimension,
+  AdmissionState,
+  BudgetUse,
+  Reason,
+} from "@sluice/contract";
+import { headReply, wrongTypeBits } from "./acquire-script.ts";
+import { byDimension, statesOf, type Counts } from "./acquire-states.ts";
 import type { Keys } from "./keys.ts";
-import { reasonOf, type Policies } from "./policies.ts";
+import { marksKey } from "./mark-lua.ts";
+import { isObserved, reasonOf, type Policies } from "./policies.ts";
+import { wrongType, type WrongType } from "./wrong-type.ts";
 
 /** One request as the script takes it. */
 export interface AcquireCall {
@@ -22,7 +31,7 @@ export interface AcquireParts {
 /** The keys that all requests share, in the script's order. */
 export function sharedKeys(
   { policies, keys }: AcquireParts,
-  hasBudget: boolean,
+  ask: AdmissionAsk | undefined,
   day: string,
 ): string[] {
   const shared: string[] = [];
@@ -30,10 +39,10 @@ export function sharedKeys(
     if (policy.scope === "global") shared.push(policy.keyOf(keys, ""));
   }
   for (const policy of policies.rates) shared.push(policy.keyOf(keys));
-  if (!hasBudget) return shared;
-  for (const policy of policies.budgets) {
+  for (const policy of ask?.budget === undefined ? [] : policies.budgets) {
     if (policy.scope === "global") shared.push(policy.keyOf(keys, "", day));
   }
+  if (isObserved(policies, ask)) shared.push(marksKey(keys));
   return shared;
 }
 
@@ -85,16 +94,18 @@ export interface AcquireAnswer {
   readonly rateWaitMs: number;
   /** Output tokens set aside; undefined without budgets. */
   readonly granted: number | undefined;
-  /** Redis' own clock. */
-  readonly nowMs: number;
+  /** What stands after it. Worked out when it is read: only who shows it asks for it. */
   readonly states: readonly AdmissionState[];
 }
 
 /** How many values a request's answer has. */
-export function answerLength({ policies }: AcquireParts, hasBudget: boolean): number {
+export function answerLength({ policies }: AcquireParts, ask: AdmissionAsk | undefined): number {
   const { inFlight, rates, budgets } = policies;
-  return headReply + inFlight.length + rates.length + (hasBudget ? budgets.length * 3 : 0);
+  const days = ask?.budget === undefined ? 0 : budgets.length;
+  return headReply + inFlight.length + rates.length + days * 3;
 }
+
+const none: readonly Told[] = [];
 
 /** @param from where the request's answer begins in the reply, which begins with the time */
 export function decodeAcquire(
@@ -103,71 +114,41 @@ export function decodeAcquire(
   reply: readonly unknown[],
   from: number,
   dayEndsInMs: number,
-): AcquireAnswer {
+): AcquireAnswer | WrongType {
   const { inFlight, rates } = policies;
   const budgets = ask?.budget === undefined ? [] : policies.budgets;
   const at = (index: number): number => Number(reply[from + index]);
-  const [refusedBits, wouldBits, insideBits] = [at(0), at(1), at(2)];
-  const refused: Told[] = [];
-  const would: Told[] = [];
-  const states: AdmissionState[] = [];
-  const nowMs = Number(reply[0]);
-  let bit = 1;
-  let place = headReply;
-  const noUse = { calls: 0, tokens: 0, costNanoUsd: 0 };
-  const tell = (policy: Parameters<typeof reasonOf>[0], used = noUse): void => {
-    if ((refusedBits & bit) !== 0) {
-      refused.push({ reason: reasonOf(policy, used), dimension: policy.dimension });
-    }
-    if ((wouldBits & bit) !== 0) {
-      would.push({ reason: reasonOf(policy, used), dimension: policy.dimension });
-    }
-    bit *= 2;
+  const [refusedBits, wouldBits, insideBits, granted] = [at(0), at(1), at(2), at(4)];
+  if (refusedBits === wrongTypeBits) return wrongType;
+  const ratesAt = headReply + inFlight.length;
+  const budgetsAt = ratesAt + rates.length;
+  const used = (place: number): BudgetUse => {
+    const first = budgetsAt + place * 3;
+    return { calls: at(first), tokens: at(first + 1), costNanoUsd: at(first + 2) };
   };
-  const note = (
-    policy: { isCandidate: boolean; dimension: AdmissionDimension },
-    state: Omit<AdmissionState, "dimension">,
-  ): void => {
-    if (policy.isCandidate || state.limit === Number.MAX_SAFE_INTEGER) return;
-    const { limit, remaining, resetMs } = state;
-    states.push({
-      dimension: policy.dimension,
-      limit,
-      remaining: Math.max(0, remaining),
-      resetMs: Math.max(0, resetMs),
-    });
+  const toTold = (bits: number): readonly Told[] => {
+    if (bits === 0) return none;
+    const told: Told[] = [];
+    for (const [place, policy] of [...inFlight, ...rates, ...budgets].entries()) {
+      if ((bits & (1 << place)) === 0) continue;
+      const use = used(place - inFlight.length - rates.length);
+      told.push({ reason: reasonOf(policy, use, ask?.budget), dimension: policy.dimension });
+    }
+    return told.toSorted(byDimension);
   };
-  for (const policy of inFlight) {
-    const taken = refusedBits === 0 ? 1 : 0;
-    note(policy, { limit: policy.limit, remaining: policy.limit - at(place) - taken, resetMs: 0 });
-    tell(policy);
-    place += 1;
-  }
-  for (const policy of rates) {
-    const aheadMs = Math.max(0, at(place) / 1000 - nowMs);
-    const taken = refusedBits === 0 ? 1 : 0;
-    const remaining = Math.floor(policy.burst - aheadMs / policy.emissionMs) - taken;
-    note(policy, { limit: policy.burst, remaining, resetMs: aheadMs });
-    tell(policy);
-    place += 1;
-  }
-  for (const policy of budgets) {
-    const used = { calls: at(place), tokens: at(place + 1), costNanoUsd: at(place + 2) };
-    const { calls, tokens, costNanoUsd } = policy.caps;
-    const limit = calls ?? tokens ?? costNanoUsd ?? 0;
-    const spent =
-      calls !== undefined ? used.calls : tokens !== undefined ? used.tokens : used.costNanoUsd;
-    note(policy, { limit, remaining: limit - spent, resetMs: dayEndsInMs });
-    tell(policy, used);
-    place += 3;
-  }
+  const counts: Counts = {
+    inFlight: (place) => at(headReply + place),
+    aheadMs: (place) => at(ratesAt + place) / 1000,
+    used,
+  };
   return {
-    refused,
-    would,
-    isInside: inFlight.map((_, index) => Math.floor(insideBits / 2 ** index) % 2 === 1),
+    refused: toTold(refusedBits),
+    would: toTold(wouldBits),
+    isInside: inFlight.map((_, place) => (insideBits & (1 << place)) !== 0),
     rateWaitMs: at(3),
-    granted: at(4) < 0 ? undefined : at(4),
-    nowMs,
-    states,
+    granted: granted < 0 ? undefined : granted,
+    get states() {
+      return statesOf({ inFlight, rates, budgets }, ask, counts, dayEndsInMs, Number(reply[0]));
+    },
   };
 }

@@ -81,8 +81,10 @@ const optionsSchema = z.strictObject({
   deadlineMs: z.int().min(1).max(10_000).default(50),
   /**
    * While Redis is lost. `closed`: nobody is admitted. `open`: nobody is refused, and limits are only observed.
-   * `local`: this process's share of the limits counts, in memory. A function is asked whenever it matters, so
-   * that a switch can drive it; one that throws or answers something else means `closed`.
+   * `local`: this process's share of the limits counts, in memory: of each limit, and of each day's budget, one
+   * part for each process, against what this process itself let in and spent, before the loss too. A function
+   * is asked whenever it matters, so that a switch can drive it; one that throws or answers something else
+   * means `closed`.
    */
   onLoss: z
     .union([

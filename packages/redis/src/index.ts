@@ -1,5 +1,12 @@
 export type { LossMode, RedisAdmissionOptions } from "./admission-options.ts";
 export {
+  readGlobalBudget,
+  type BudgetClient,
+  type BudgetUse,
+  type GlobalBudgetUse,
+  type ReadGlobalBudgetOptions,
+} from "./read-global-budget.ts";
+export {
   redisAdmission,
   type RedisAdmission,
   type RedisAdmissionState,

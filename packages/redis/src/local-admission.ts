@@ -1,4 +1,11 @@
-import type { AdmissionAsk, AdmissionDimension, Clock, GateMode } from "@sluice/contract";
+import {
+  admissionDimensions,
+  type AdmissionAsk,
+  type AdmissionDimension,
+  type BudgetAsk,
+  type Clock,
+  type GateMode,
+} from "@sluice/contract";
 import {
   createAdmissionMachine,
   type AdmissionMachine,
@@ -10,11 +17,17 @@ import {
   type RateDimension,
 } from "@sluice/policy";
 import type { RedisAdmissionSettings } from "./admission-options.ts";
+import type { Also } from "./shared-reservation.ts";
 
-/** The same machines in memory, with this process's share of the limits. */
+/**
+ * The same machines in memory, with this process's share of the limits. A share is held against what this
+ * process itself used, of which Redis' counts are the sum.
+ */
 export interface LocalAdmission {
-  /** Sees what Redis admitted, so that its counts are warm when they are needed. */
-  note(subject: string, day: Day): MachineLease | undefined;
+  /** Sees what Redis admitted, so that its counts are warm when they are needed. Undefined: no room for it. */
+  note(subject: string, ask: AdmissionAsk | undefined, day: Day): MachineLease | undefined;
+  /** Sees what Redis' budgets set aside, whole; it is told how that ended. */
+  charge(subject: string, granted: BudgetAsk, day: Day): Also | undefined;
   /** Decides without Redis; `observe` refuses nobody and tells what would have been. */
   decide(
     how: "enforce" | "observe",
@@ -23,26 +36,18 @@ export interface LocalAdmission {
     day: Day,
   ): MachineReply | "full";
   readonly machine: AdmissionMachine;
+  /** The same ask, of which nothing is refused: what is off stays off. */
+  observing(ask: AdmissionAsk | undefined): AdmissionAsk;
   /** The whole limits, or their share. */
   limits(): MachineLimits;
   /** How many processes share the limits. */
   setProcesses(count: number): void;
 }
 
-const dimensions = [
-  "user_in_flight",
-  "global_in_flight",
-  "message_rate",
-  "user_budget",
-  "global_budget",
-] as const satisfies readonly AdmissionDimension[];
-
-const observing: Readonly<Record<AdmissionDimension, GateMode>> = Object.freeze(
-  Object.fromEntries(dimensions.map((dimension) => [dimension, "shadow" as const])) as Record<
-    AdmissionDimension,
-    "shadow"
-  >,
-);
+/** What Redis admitted is in flight, whatever the share; the rate goes on where it counts. */
+const counting = { user_in_flight: "off", global_in_flight: "off" } as const;
+const countingRate: AdmissionAsk = { modes: { ...counting, message_rate: "shadow" } };
+const withoutRate: AdmissionAsk = { modes: { ...counting, message_rate: "off" } };
 
 export function createLocalAdmission(
   settings: RedisAdmissionSettings,
@@ -51,6 +56,23 @@ export function createLocalAdmission(
   const machine = createAdmissionMachine(settings.leaseMs, settings.maxLeases);
   let processes = 1;
   let share = shareOf(settings, processes);
+
+  const ownModes: Readonly<Record<AdmissionDimension, GateMode | undefined>> = {
+    user_in_flight: settings.userInFlight?.mode,
+    global_in_flight: settings.globalInFlight?.mode,
+    message_rate: settings.messageRate?.mode,
+    user_budget: settings.userBudget?.mode,
+    global_budget: settings.globalBudget?.mode,
+  };
+
+  const observing = (ask: AdmissionAsk | undefined): AdmissionAsk => {
+    const modes: Partial<Record<AdmissionDimension, GateMode>> = {};
+    for (const dimension of admissionDimensions) {
+      const mode = ask?.modes?.[dimension] ?? ownModes[dimension];
+      modes[dimension] = mode === "off" ? "off" : "shadow";
+    }
+    return { ...ask, modes };
+  };
 
   const acquire = (
     subject: string,
@@ -68,18 +90,28 @@ export function createLocalAdmission(
 
   return {
     machine,
+    observing,
     limits: () => share,
     setProcesses(count) {
       if (count === processes || count < 1) return;
       processes = count;
       share = shareOf(settings, processes);
     },
-    note(subject, day) {
-      const reply = acquire(subject, { modes: observing }, day);
+    note(subject, ask, day) {
+      const mode = ask?.modes?.message_rate ?? ownModes.message_rate;
+      const reply = acquire(subject, mode === "off" ? withoutRate : countingRate, day);
       return reply !== "full" && reply.admitted ? reply.lease : undefined;
     },
+    charge(subject, granted, day) {
+      const charged = machine.charge({ subject, day, limits: share }, granted);
+      if (charged === "full") return undefined;
+      return {
+        settle: (usage) => machine.settle(charged, usage),
+        void: () => machine.void(charged),
+      };
+    },
     decide: (how, subject, ask, day) =>
-      acquire(subject, how === "observe" ? { ...ask, modes: observing } : ask, day),
+      acquire(subject, how === "observe" ? observing(ask) : ask, day),
   };
 }
 

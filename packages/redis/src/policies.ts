@@ -1,10 +1,14 @@
 import {
+  admissionDimensions,
   Reason,
   type AdmissionAsk,
   type AdmissionDimension,
+  type BudgetAsk,
   type BudgetCaps,
+  type BudgetUse,
   type GateMode,
 } from "@sluice/contract";
+import { reserve } from "@sluice/policy";
 import type { RedisAdmissionSettings } from "./admission-options.ts";
 import type { Keys } from "./keys.ts";
 
@@ -42,7 +46,8 @@ export interface Policies {
   readonly budgets: readonly BudgetPolicy[];
 }
 
-const noLimit = Number.MAX_SAFE_INTEGER;
+/** Counts, and refuses nobody. */
+export const noLimit = Number.MAX_SAFE_INTEGER;
 const candidateSuffix = ":candidate";
 
 export function toPolicies(settings: RedisAdmissionSettings): Policies {
@@ -137,18 +142,31 @@ export function modeOf(policy: Policy, ask: AdmissionAsk | undefined): GateMode 
   return policy.isCandidate ? policy.mode : (ask?.modes?.[policy.dimension] ?? policy.mode);
 }
 
+/** Whether some dimension is looked at without being enforced, for such a request. */
+export function isObserved(
+  { inFlight, rates, budgets }: Policies,
+  ask: AdmissionAsk | undefined,
+): boolean {
+  const isShadow = (policy: Policy): boolean => modeOf(policy, ask) === "shadow";
+  return (
+    inFlight.some(isShadow) ||
+    rates.some(isShadow) ||
+    (ask?.budget !== undefined && budgets.some(isShadow))
+  );
+}
+
+/** One name for asks of the same modes. */
+export function modesName(ask: AdmissionAsk | undefined): string {
+  const modes = ask?.modes;
+  if (modes === undefined) return "";
+  return admissionDimensions.map((dimension) => modes[dimension] ?? "-").join(" ");
+}
+
 /** As scripts take it. */
 export const modeNumbers: Readonly<Record<GateMode, number>> = { off: 0, shadow: 1, enforce: 2 };
 
-/** The one reason that a dimension refuses for, or the first cap of a budget that is used up. */
-export function reasonOf(
-  policy: Policy,
-  used: {
-    readonly calls: number;
-    readonly tokens: number;
-    readonly costNanoUsd: number;
-  },
-): Reason {
+/** The reason that a dimension refuses for; of a budget the first cap that leaves too little for the call. */
+export function reasonOf(policy: Policy, used: BudgetUse, call: BudgetAsk | undefined): Reason {
   switch (policy.dimension) {
     case "user_in_flight":
       return Reason.USER_IN_FLIGHT;
@@ -158,14 +176,8 @@ export function reasonOf(
       return Reason.MESSAGE_RATE;
     case "user_budget":
     case "global_budget": {
-      const { calls, costNanoUsd, tokens } = (policy as BudgetPolicy).caps;
-      if (calls !== undefined && used.calls + 1 > calls) return Reason.BUDGET_CALLS;
-      if (tokens === undefined) return Reason.BUDGET_COST;
-      if (costNanoUsd === undefined) return Reason.BUDGET_TOKENS;
-      // Both are asked for more than is left of either; the one that is nearer to its end is told.
-      return used.tokens / tokens >= used.costNanoUsd / costNanoUsd
-        ? Reason.BUDGET_TOKENS
-        : Reason.BUDGET_COST;
+      const asked = call && reserve(used, (policy as BudgetPolicy).caps, call);
+      return asked && "refused" in asked ? asked.refused : Reason.BUDGET_TOKENS;
     }
   }
 }

@@ -1,5 +1,4 @@
 import {
-  admissionDimensions,
   Reason,
   type AdmissionAsk,
   type BudgetAsk,
@@ -19,34 +18,30 @@ import { buildAcquireScript } from "./acquire-script.ts";
 import type { RedisAdmissionSettings } from "./admission-options.ts";
 import { createDeadline } from "./deadline.ts";
 import type { Keys } from "./keys.ts";
-import { modeNumbers, toPolicies, type Policies } from "./policies.ts";
+import { modeNumbers, modesName, toPolicies, type Policies } from "./policies.ts";
 import type { RunScript } from "./run-script.ts";
 import { toolScript, upkeepScript, type Script } from "./scripts.ts";
 import type { Upkeep } from "./upkeep.ts";
+import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
 
 /** What Redis answered, and what was asked. */
-export interface RemoteAnswer extends AcquireAnswer {
+export interface RemoteAnswer {
+  readonly answer: AcquireAnswer;
   readonly call: AcquireCall;
 }
 
-/** Decisions by scripts, each one trip. `undefined`: no answer in time. */
+/** Of what is asked of Redis; undefined: no answer in time. */
+export type Remote<Answer> = Promise<Answer | WrongType | undefined>;
+
+/** Decisions by scripts, each one trip. */
 export interface RemoteStore {
   readonly policies: Policies;
   /** What is loaded with each connection. */
   scripts(): readonly Script[];
-  acquire(
-    subject: string,
-    ask: AdmissionAsk | undefined,
-    day: Day,
-  ): Promise<RemoteAnswer | undefined>;
+  acquire(subject: string, ask: AdmissionAsk | undefined, day: Day): Remote<RemoteAnswer>;
   /** Another call of a request in flight: its budgets alone. */
-  reserve(
-    subject: string,
-    ask: AdmissionAsk,
-    budget: BudgetAsk,
-    day: Day,
-  ): Promise<RemoteAnswer | undefined>;
-  takeTool(): Promise<ToolRateReply | undefined>;
+  reserve(subject: string, ask: AdmissionAsk, budget: BudgetAsk, day: Day): Remote<RemoteAnswer>;
+  takeTool(): Remote<ToolRateReply>;
   /** Where a request would be counted, for one that was let in without Redis. */
   place(subject: string): { readonly id: string; readonly keys: readonly string[] };
   close(): void;
@@ -88,13 +83,7 @@ export function createRemoteStore(parts: {
   };
 
   const scriptOf = (what: AcquireParts, ask: AdmissionAsk | undefined): Script =>
-    buildAcquireScript({
-      policies: what.policies,
-      hasBudget: ask?.budget !== undefined,
-      ask,
-      leaseMs,
-      reservationMs,
-    });
+    buildAcquireScript({ policies: what.policies, ask, leaseMs, reservationMs });
 
   /** Of those that a script of their own is for: the same limits, modes and day. */
   const batchOf = (what: AcquireParts, ask: AdmissionAsk | undefined, day: Day): AcquireBatch => {
@@ -102,15 +91,14 @@ export function createRemoteStore(parts: {
       batches.clear();
       batchDay = day.name;
     }
-    const modes = ask?.modes === undefined ? "" : nameOf(ask.modes);
     const hasBudget = ask?.budget !== undefined;
-    const name = `${what === all ? "all" : "budgets"} ${hasBudget} ${modes}`;
+    const name = `${what === all ? "all" : "budgets"} ${hasBudget} ${modesName(ask)}`;
     let batch = batches.get(name);
     if (batch === undefined) {
       batch = createAcquireBatch({
         parts: what,
         script: scriptOf(what, ask),
-        hasBudget,
+        ask,
         day: day.name,
         run,
         head: () => ({
@@ -142,14 +130,15 @@ export function createRemoteStore(parts: {
     subject: string,
     ask: AdmissionAsk | undefined,
     day: Day,
-  ): Promise<RemoteAnswer | undefined> => {
+  ): Remote<RemoteAnswer> => {
     const call = encodeAcquire(what, newId(), subject, ask, day.name);
-    const answer = await deadline.within(batchOf(what, ask, day).add(call), (error) =>
+    const replied = await deadline.within(batchOf(what, ask, day).add(call), (error) =>
       giveBack(call, error),
     );
-    if (answer === undefined) return undefined;
+    if (replied === undefined || replied === wrongType) return replied;
     const dayEndsInMs = day.endsMs - clock.wallMs();
-    return { ...decodeAcquire(what, ask, answer.reply, answer.from, dayEndsInMs), call };
+    const answer = decodeAcquire(what, ask, replied.reply, replied.from, dayEndsInMs);
+    return answer === wrongType ? answer : { answer, call };
   };
 
   return {
@@ -170,7 +159,8 @@ export function createRemoteStore(parts: {
         toolRate.burst ?? toolRate.count,
         modeNumbers[toolRate.mode],
       ];
-      const reply = await deadline.within(run(toolScript, [keys.toolRate], args));
+      const reply = await deadline.within(orWrongType(run(toolScript, [keys.toolRate], args)));
+      if (reply === wrongType) return reply;
       if (!Array.isArray(reply)) return undefined;
       if (Number(reply[0]) === 0) return { allowed: true };
       if (toolRate.mode === "shadow") return { allowed: true, would: Reason.TOOL_RATE };
@@ -192,5 +182,11 @@ const anyBudget: BudgetAsk = {
   price: undefined,
 };
 
-const nameOf = (modes: NonNullable<AdmissionAsk["modes"]>): string =>
-  admissionDimensions.map((dimension) => modes[dimension] ?? "-").join(" ");
+const orWrongType = async (replying: Promise<unknown>): Promise<unknown> => {
+  try {
+    return await replying;
+  } catch (error) {
+    if (isWrongType(error)) return wrongType;
+    throw error;
+  }
+};

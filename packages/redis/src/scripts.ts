@@ -47,24 +47,27 @@ return {0, 0}
 
 /**
  * What ended and what goes on, of many requests at once: each step names a key and all of its requests, since
- * a command for each of them would cost more than the rest. Running it twice is the same as once.
+ * a command for each of them would cost more than the rest. Running it twice is the same as once. A key that
+ * holds something of another type is left as it is, and what was to be done there is lost.
  * ARGV: 1 now or '', then one after another:
  *   B key-number count {id age lease}      in flight still, as of `age` ms ago
  *   N key-number count {id age lease}      as B, of processes among the others
  *   R key-number count {id}                no longer in flight
  *   S key-number count {id input output}   reservations that ended with this usage: '' for none told, 'v' for
  *                                          one that nothing was spent of; no id twice
- * Reply: how many of them found what they name, and how many processes there are (0 where not asked).
+ * Reply: how many of them found what they name, how many processes there are (0 where not asked), how many
+ * are lost.
  */
 export const upkeepScript = script(`
 local now = tonumber(ARGV[1])
 ${timeLua}
-local at, found, processes = 2, 0, 0
+local at, found, processes, lost = 2, 0, 0, 0
 while ARGV[at] do
   local op, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
   at = at + 3
   if op == 'R' then
-    found = found + redis.call('ZREM', key, unpack(ARGV, at, at + count - 1))
+    local removed = redis.pcall('ZREM', key, unpack(ARGV, at, at + count - 1))
+    if type(removed) == 'table' then lost = lost + count else found = found + removed end
     at = at + count
   elseif op == 'B' or op == 'N' then
     local add, longest = {'ZADD', key}, 0
@@ -74,34 +77,39 @@ while ARGV[at] do
       add[i * 2 + 1], add[i * 2 + 2] = math.floor(now - ARGV[at + 1] + lease), ARGV[at]
       at = at + 3
     end
-    redis.call(unpack(add))
-    redis.call('PEXPIRE', key, op == 'N' and longest * 4 or ${setTtlMs})
-    found = found + count
-    if op == 'N' then
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', math.floor(now))
-      processes = redis.call('ZCARD', key)
+    if type(redis.pcall(unpack(add))) == 'table' then
+      lost = lost + count
+    else
+      redis.call('PEXPIRE', key, op == 'N' and longest * 4 or ${setTtlMs})
+      found = found + count
+      if op == 'N' then
+        redis.call('ZREMRANGEBYSCORE', key, '-inf', math.floor(now))
+        processes = redis.call('ZCARD', key)
+      end
     end
   else
     local ids, gone = {}, {}
     for i = 1, count do ids[i] = ARGV[at + (i - 1) * 3] end
-    local use = redis.call('HMGET', key, 'c', 't', 'm', unpack(ids))
+    local use = redis.pcall('HMGET', key, 'c', 't', 'm', unpack(ids))
+    if use.err then
+      use, lost = {}, lost + count
+    end
     local c, t, m = tonumber(use[1]), tonumber(use[2]), tonumber(use[3])
     for i = 1, count do
       local mine = use[i + 3]
       if mine then
         gone[#gone + 1] = ids[i]
         local due, input, output, pin, pout = string.match(mine, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-        if not due then
-          due, input, pin, pout = string.match(mine, '^(x) (%S+) (%S+) (%S+)$')
-          output = 0
-        end
+        -- What was late gave its output back already.
+        local charged = due == 'x' and 0 or output
         local usedIn, usedOut = ARGV[at + 1], ARGV[at + 2]
         if usedIn == 'v' then
-          c, t, m = c - 1, t - input - output, m - input * pin - output * pout
-        elseif usedIn ~= '' then
-          t = t - input - output + usedIn + usedOut
-          m = m - input * pin - output * pout + usedIn * pin + usedOut * pout
+          c, usedIn, usedOut = c - 1, 0, 0
+        elseif usedIn == '' then
+          usedIn, usedOut = input, output
         end
+        t = t - input - charged + usedIn + usedOut
+        m = m - input * pin - charged * pout + usedIn * pin + usedOut * pout
       end
       at = at + 3
     end
@@ -113,5 +121,5 @@ while ARGV[at] do
     end
   end
 end
-return {found, processes}
+return {found, processes, lost}
 `);

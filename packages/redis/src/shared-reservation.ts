@@ -7,6 +7,12 @@ import {
 } from "@sluice/contract";
 import type { Upkeep } from "./upkeep.ts";
 
+/** Who hears how it ended, besides Redis. */
+export interface Also {
+  settle(usage: Usage | undefined): void;
+  void(): void;
+}
+
 /** What was set aside in Redis for one call, in each budget that counts it. */
 export function sharedReservation(parts: {
   readonly id: string;
@@ -14,9 +20,10 @@ export function sharedReservation(parts: {
   readonly ask: BudgetAsk;
   readonly outputTokens: number;
   readonly upkeep: Upkeep;
+  readonly also: Also | undefined;
   readonly further: (ask: BudgetAsk) => Promise<SharedReply | "unavailable">;
 }): SharedReservation {
-  const { id, keys, ask, outputTokens, upkeep, further } = parts;
+  const { id, keys, ask, outputTokens, upkeep, also, further } = parts;
   const { inputTokens, price } = ask;
   let isOpen = true;
   return {
@@ -28,11 +35,13 @@ export function sharedReservation(parts: {
       isOpen = false;
       const told = isCounted(usage) ? usage : undefined;
       for (const key of keys) upkeep.add({ do: "settle", key, id, usage: told });
+      also?.settle(told);
     },
     void() {
       if (!isOpen) return;
       isOpen = false;
       for (const key of keys) upkeep.add({ do: "void", key, id });
+      also?.void();
     },
     further,
   };

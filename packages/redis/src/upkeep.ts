@@ -24,17 +24,22 @@ export type UpkeepStep =
 export interface Upkeep {
   /** Takes a step; it is sent with the others of this turn. */
   add(step: UpkeepStep): void;
-  /** Sends what waits now. */
+  /** Sends what waits now, but for a second after a failure: what is refused once is refused again. */
   send(): void;
   /** Steps that wait, or whose answer does. */
   readonly pending: number;
-  /** Steps lost since the start: leases end by themselves, reservations at their deadline. */
+  /**
+   * Steps lost since the start, for want of room or for a key that somebody else made: leases end by
+   * themselves, reservations at their deadline.
+   */
   readonly dropped: number;
-  /** Resolves when everything that had come was answered or lost. */
+  /** Sends what waits, also after a failure. Resolves when everything that had come was answered or lost. */
   flush(): Promise<void>;
 }
 
 const perCall = 500;
+/** Enough not to hammer a server that refuses, as one of a cluster does with what is elsewhere. */
+const pauseAfterFailureMs = 1000;
 
 /**
  * Sends releases, heartbeats and settlements in batches, off the path of any request. What fails stays and is
@@ -56,6 +61,7 @@ export function createUpkeep(options: {
   let sent = 0;
   let dropped = 0;
   let scheduled = false;
+  let pausedUntilMs = -Infinity;
   const flushed: (() => void)[] = [];
 
   const settleFlushes = (): void => {
@@ -76,9 +82,14 @@ export function createUpkeep(options: {
     sent += steps.length;
     try {
       const reply = await run(upkeepScript, ...encode(steps, scriptTime(), now()));
-      const processes = Array.isArray(reply) ? Number(reply[1]) : 0;
+      pausedUntilMs = -Infinity;
+      const [processes, lost] = Array.isArray(reply)
+        ? [Number(reply[1]), Number(reply[2])]
+        : [0, 0];
       if (processes > 0) onProcesses(processes);
+      dropped += lost;
     } catch {
+      pausedUntilMs = now() + pauseAfterFailureMs;
       keep(steps);
     } finally {
       sent -= steps.length;
@@ -88,7 +99,7 @@ export function createUpkeep(options: {
 
   const send = (): void => {
     scheduled = false;
-    if (!canSend()) return;
+    if (!canSend() || now() < pausedUntilMs) return;
     while (waiting.length > 0) void sendBatch(waiting.splice(0, perCall));
   };
 
@@ -113,6 +124,7 @@ export function createUpkeep(options: {
     flush: () =>
       new Promise((resolve) => {
         flushed.push(resolve);
+        pausedUntilMs = -Infinity;
         send();
         settleFlushes();
       }),

@@ -155,6 +155,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, "public", pg_temp SET timezone = 'UTC' AS $$
 DECLARE
   entry "flag_audit";
+  last_id bigint;
 BEGIN
   IF TG_OP <> 'INSERT' THEN
     entry.old_row := "flag_row"(to_jsonb(OLD));
@@ -174,8 +175,18 @@ BEGIN
   WHERE feature_name = entry.feature_name AND state = 'applied'
     AND applied_version = (entry.new_row ->> 'version')::bigint;
 
-  SELECT head.id + 1, head.hash INTO STRICT entry.id, entry.previous_hash
-  FROM "flag_audit_head" AS head FOR UPDATE;
+  -- Written, not read, so that a head that is gone is made anew under the same lock: a change, which may be
+  -- a kill, must not fail for the audit's sake.
+  INSERT INTO "flag_audit_head" AS head (id, hash) VALUES (0, '\x00')
+  ON CONFLICT (only_row) DO UPDATE SET id = head.id
+  RETURNING head.id, head.hash INTO entry.id, entry.previous_hash;
+  -- No row links to this hash: where the head is gone or behind the rows, the chain shows a break there.
+  SELECT max(audit.id) INTO last_id FROM "flag_audit" AS audit;
+  IF last_id > entry.id THEN
+    entry.id := last_id;
+    entry.previous_hash := '\x00';
+  END IF;
+  entry.id := entry.id + 1;
   entry.at := clock_timestamp();
   entry.hash := sha256(entry.previous_hash || convert_to(jsonb_build_array(
     entry.id, (extract(epoch FROM entry.at) * 1000000)::bigint, entry.feature_name, entry.action,

@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { auditAnchor, verifyAudit } from "./audit.ts";
 import type { SqlDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
+import { sqlNames } from "./names.ts";
 import { pglite } from "./pglite.ts";
 import { postgres } from "./postgres.ts";
 
@@ -102,6 +103,59 @@ describeOnDatabases("the audit", openers, (open) => {
     await change(4);
     await tamper(statement);
     expect(await verifyAudit(db, options)).toEqual({ ok: false, at, problem });
+  });
+
+  const head = "p3_flag_audit_head";
+  test.each([
+    ["is gone", `DELETE FROM ${head}`, 5],
+    ["is gone, of an audit without rows", `DELETE FROM ${head}`, 0],
+    ["was put back to the start", `UPDATE ${head} SET id = 0, hash = ''`, 5],
+    ["has the last hash, but an id before it", `UPDATE ${head} SET id = 3`, 5],
+    ["is gone with the last row", `DELETE FROM ${head}; DELETE FROM p3_flag_audit WHERE id = 5`, 4],
+    ["has another hash", `UPDATE ${head} SET hash = '\\x00'`, 5],
+  ])("lets a kill through when the head %s, and tells of it later", async (_, damage, last) => {
+    await change(4);
+    if (last === 0) await tamper(`DELETE FROM p3_flag_audit; ${damage}`);
+    else await tamper(damage);
+
+    const heard = Promise.withResolvers<string>();
+    const listener = await db.listen(sqlNames(options.names).channel, {
+      onNotify: heard.resolve,
+      onEnd: (error) => {
+        heard.reject(error ?? new Error("the listener ended"));
+      },
+    });
+    await db.query("UPDATE p3_feature_state SET killed = true");
+    expect(JSON.parse(await heard.promise)).toMatchObject({ table: "feature_state", version: 6 });
+    listener.close();
+
+    const told = { ok: false, at: String(last + 1), problem: "altered" };
+    expect(await verifyAudit(db, options)).toEqual(told);
+    await change(2);
+    expect(await verifyAudit(db, options)).toEqual(told);
+    const { rows } = await db.query<{ head: string; newest: string }>(
+      `SELECT (SELECT id FROM ${head})::text AS head, max(id)::text AS newest FROM p3_flag_audit`,
+    );
+    expect(rows).toEqual([{ head: String(last + 3), newest: String(last + 3) }]);
+  });
+
+  test("stays in order when many change flags at once while the head is gone", async () => {
+    await change(4);
+    await tamper(`DELETE FROM ${head}`);
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, index) =>
+        db.query("INSERT INTO p3_feature_state (feature_name) VALUES ($1)", [`f${String(index)}`]),
+      ),
+    );
+    const { rows } = await db.query<{ id: string; previous: string; hash: string }>(
+      `SELECT id::text AS id, encode(previous_hash, 'hex') AS previous, encode(hash, 'hex') AS hash
+       FROM p3_flag_audit WHERE id > 5 ORDER BY p3_flag_audit.id`,
+    );
+    expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, at) => String(at + 6)));
+    expect(rows.slice(1).map(({ previous }) => previous)).toEqual(
+      rows.slice(0, -1).map(({ hash }) => hash),
+    );
+    expect(await verifyAudit(db, options)).toEqual({ ok: false, at: "6", problem: "altered" });
   });
 
   test("finds by an anchor that the newest rows are gone with their head", async () => {

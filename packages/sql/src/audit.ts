@@ -21,7 +21,10 @@ export interface VerifyAuditOptions extends AuditOptions {
 }
 
 export type AuditProblem =
-  /** The row's content is not what was hashed, or its link is not the row before it. */
+  /**
+   * The row's content is not what was hashed, or its link is not the row before it, as with the first that
+   * was written when the head was gone or set back.
+   */
   | "altered"
   /** The row is not there. */
   | "missing"

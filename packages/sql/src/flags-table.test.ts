@@ -1,10 +1,11 @@
-import { describeOnDatabases } from "@sluice/testkit";
-import { beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { describeOnDatabases, FakeClock } from "@sluice/testkit";
+import { beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { SqlDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { sqlNames } from "./names.ts";
 import { pglite } from "./pglite.ts";
 import { postgres } from "./postgres.ts";
+import { sqlFlags } from "./sql-flags.ts";
 
 // PGlite starts slowly where many tests run at once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -151,6 +152,43 @@ describeOnDatabases("the flag table", openers, (open) => {
     );
     expect(audit.rows).toHaveLength(2);
     expect(audit.rows.some(({ entry }) => entry.includes("notes"))).toBe(false);
+  });
+
+  test("of three columns that nobody migrated announces nothing, has no versions, and is polled", async () => {
+    await db.exec(
+      `DROP SCHEMA public CASCADE; CREATE SCHEMA public;
+       CREATE TABLE p3_feature_state (feature_name text, enabled boolean, rollout_percent integer)`,
+    );
+    const heard: string[] = [];
+    const last = Promise.withResolvers<undefined>();
+    const listener = await db.listen(sqlNames(names).channel, {
+      onNotify: (payload) => {
+        heard.push(payload);
+        if (payload === "last") last.resolve(undefined);
+      },
+      onEnd: (error) => {
+        last.reject(error ?? new Error("the listener ended"));
+      },
+    });
+    await insert(db);
+    await db.exec(shut);
+    await db.query("SELECT pg_notify($1, 'last')", [sqlNames(names).channel]);
+    await last.promise;
+    listener.close();
+    expect(heard).toEqual(["last"]);
+
+    const clock = new FakeClock();
+    const flags = sqlFlags(db, { clock, random: () => 0.5, names });
+    onTestFinished(() => {
+      flags.close();
+    });
+    await flags.ready();
+    expect(flags.versions()).toEqual(new Map([["p3_advisory", undefined]]));
+    await db.query("UPDATE p3_feature_state SET enabled = true, rollout_percent = 50");
+    await clock.advanceAsync(1000);
+    await vi.waitFor(() => {
+      expect(flags.read("p3_advisory")).toMatchObject({ enabled: true, percent: 50 });
+    });
   });
 
   test("lets a kill pass while a transaction that changed another flag is open", async ({

@@ -37,6 +37,7 @@ export { sqlNames, type SqlNameOptions, type SqlNames } from "./names.ts";
 export { pglite, type PgliteOptions } from "./pglite.ts";
 export type { PgliteSocketOptions } from "./pglite-socket.ts";
 export { postgres, type PostgresOptions } from "./postgres.ts";
+export { readBlockers, type Blocker, type ReadBlockersOptions } from "./read-blockers.ts";
 export {
   awaitApplied,
   readInstances,
@@ -56,6 +57,7 @@ export {
   type MigrationsRead,
   type ReadMigrationsOptions,
 } from "./read-migrations.ts";
+export { readUsage, type ReadUsageOptions, type RecordedUsage } from "./read-usage.ts";
 export { recordOfOutcome, type GenerationRecord } from "./record-of-outcome.ts";
 export type { RecordProblem, RecordWriterState } from "./record-reports.ts";
 export { recordWriter, type RecordWriter, type RecordWriterOptions } from "./record-writer.ts";

@@ -1,11 +1,14 @@
-import { FakeClock } from "@sluice/testkit";
-import { describe, expect, it } from "vitest";
+import { describeOnDatabases, FakeClock } from "@sluice/testkit";
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { SqlDatabase, SqlQuery } from "./database.ts";
 import {
   latencyRollup,
   type LatencyRollupOptions,
   type LatencyRollupProblem,
 } from "./latency-rollup.ts";
+import { migrate } from "./migrate.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
 
 /** A database with one hour to count, in whose transactions each statement is seen. */
 function rolling(options: Partial<LatencyRollupOptions> = {}) {
@@ -99,3 +102,86 @@ describe("latencyRollup", () => {
     expect(() => rolling({ names: { prefix: "P3-" } })).toThrow(/prefix: got /);
   });
 });
+
+describeOnDatabases(
+  "latencyRollup",
+  { postgres: (connectionString) => postgres({ connectionString }), pglite: () => pglite() },
+  (open) => {
+    const waiting = { timeout: 20_000, interval: 5 };
+    let db: SqlDatabase;
+    beforeAll(async () => {
+      db = await open();
+      await migrate(db);
+    }, 60_000);
+    beforeEach(() =>
+      db.exec("TRUNCATE ai_training_examples, latency_hours, latency_days, latency_rolled_up"),
+    );
+
+    const record = (hoursAgo: number, latencyMs: number): Promise<unknown> =>
+      db.query(
+        `INSERT INTO ai_training_examples (selected_provider, latency_ms, created_at)
+         VALUES ('openai', $1, clock_timestamp() - $2 * interval '1 hour')`,
+        [latencyMs, hoursAgo],
+      );
+    const counted = async (): Promise<number> =>
+      (await db.query<{ n: number }>("SELECT coalesce(sum(n), 0)::integer AS n FROM latency_hours"))
+        .rows[0]?.n ?? Number.NaN;
+    const until = (n: number): Promise<void> =>
+      vi.waitFor(async () => expect(await counted()).toBe(n), waiting);
+    function run() {
+      const clock = new FakeClock();
+      const problems: LatencyRollupProblem[] = [];
+      const rollup = latencyRollup(db, {
+        clock,
+        random: () => 0.5,
+        everyMs: 60_000,
+        onProblem: (problem) => problems.push(problem),
+      });
+      onTestFinished(() => rollup.close());
+      return { clock, problems, rollup };
+    }
+
+    it("counts the hours that are over, and at its next turn those that came since", async () => {
+      await record(3, 100);
+      await record(3, 200);
+      await record(0, 300);
+      const { clock, problems, rollup } = run();
+      await until(2);
+      // What has no hour of its own yet, in one that was never counted.
+      await db.exec("DELETE FROM latency_rolled_up; DELETE FROM latency_hours");
+      await record(5, 400);
+      await vi.waitFor(async () => {
+        clock.advance(60_000);
+        expect(await counted()).toBe(3);
+      }, waiting);
+      await rollup.close();
+      expect(problems).toEqual([]);
+    });
+
+    it("counts each hour once, however many processes do it at once", async () => {
+      for (let hour = 2; hour < 8; hour += 1) await record(hour, hour);
+      const all = Array.from({ length: 4 }, run);
+      await until(6);
+      for (const { clock } of all) clock.advance(60_000);
+      await Promise.all(all.map(({ rollup }) => rollup.close()));
+      expect(await counted()).toBe(6);
+      expect(all.flatMap(({ problems }) => problems)).toEqual([]);
+    });
+
+    it("tells that its table is missing, and rolls on once it is there", async () => {
+      await record(3, 100);
+      await db.exec("ALTER TABLE latency_hours RENAME TO elsewhere");
+      const { clock, problems } = run();
+      await vi.waitFor(
+        () => expect(problems).toEqual([{ state: "failing", code: "42P01" }]),
+        waiting,
+      );
+      await db.exec("ALTER TABLE elsewhere RENAME TO latency_hours");
+      await vi.waitFor(async () => {
+        clock.advance(60_000);
+        expect(await counted()).toBe(1);
+      }, waiting);
+      await vi.waitFor(() => expect(problems.at(-1)?.state).toBe("rolling"), waiting);
+    });
+  },
+);

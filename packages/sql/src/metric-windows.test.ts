@@ -1,10 +1,13 @@
 import { ConfigError, type MetricSample, type OutcomeSample } from "@sluice/contract";
-import { FakeClock } from "@sluice/testkit";
+import { describeOnDatabases, FakeClock } from "@sluice/testkit";
 import * as fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
-import type { SqlQuery } from "./database.ts";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { SqlDatabase, SqlQuery } from "./database.ts";
 import { metricWindows, type MetricWindowsOptions } from "./metric-windows.ts";
 import type { MetricWindowsProblem } from "./metric-window-writer.ts";
+import { migrate } from "./migrate.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
 
 const noon = Date.UTC(2026, 0, 1, 12);
 
@@ -547,3 +550,114 @@ describe("metricWindows", () => {
     );
   });
 });
+
+describeOnDatabases(
+  "metricWindows",
+  { postgres: (connectionString) => postgres({ connectionString }), pglite: () => pglite() },
+  (open) => {
+    const waiting = { timeout: 20_000, interval: 5 };
+    let db: SqlDatabase;
+    beforeAll(async () => {
+      db = await open();
+      await migrate(db);
+    }, 60_000);
+    beforeEach(() => db.exec("TRUNCATE metric_windows"));
+
+    const rows = async (): Promise<readonly unknown[]> =>
+      (
+        await db.query(
+          `SELECT extract(epoch FROM window_start - to_timestamp($1::float8 / 1000))::integer AS at,
+             part, arm, provider, outcomes, http, circuit_open_ms AS open_ms
+           FROM metric_windows ORDER BY window_start, part, arm, provider`,
+          [noon],
+        )
+      ).rows;
+    const until = (expected: readonly object[]): Promise<void> =>
+      vi.waitFor(async () => expect(await rows()).toMatchObject(expected), waiting);
+    function run() {
+      const clock = new FakeClock({ wallMs: noon });
+      const problems: MetricWindowsProblem[] = [];
+      const windows = metricWindows(db, {
+        clock,
+        random: () => 1,
+        instanceId: "i",
+        onProblem: (problem) => problems.push(problem),
+      });
+      onTestFinished(() => windows.close());
+      return { clock, windows, problems };
+    }
+
+    test("a window is written once it is over, and again whole where it was flushed before", async () => {
+      const { clock, windows, problems } = run();
+      windows.sink(outcome());
+      windows.sink({
+        kind: "response",
+        feature: "demo",
+        arm: "ai",
+        provider: "openai",
+        status: 200,
+      });
+      windows.sink(circuit(true));
+      await windows.flush();
+      expect(await rows()).toMatchObject([{ at: 0, outcomes: { SUCCEEDED: 1 }, http: { 200: 1 } }]);
+      windows.sink(outcome());
+      windows.sink(outcome({ arm: "stub", provider: undefined, outcome: "STUBBED" }));
+      clock.advance(10_000);
+      await until([
+        { at: 0, part: 0, arm: "ai", provider: "openai", outcomes: { SUCCEEDED: 2 } },
+        { at: 0, part: 0, arm: "stub", provider: "", outcomes: { STUBBED: 1 } },
+      ]);
+      await windows.close();
+      expect(windows.dropped()).toBe(0);
+      expect(problems).toEqual([]);
+    });
+
+    test("where the wall clock steps back, earlier rows stay", async () => {
+      const { clock, windows } = run();
+      windows.sink(outcome());
+      clock.stepWall(10_000);
+      windows.sink(outcome());
+      clock.stepWall(-10_000);
+      windows.sink(outcome());
+      await windows.close();
+      expect(await rows()).toMatchObject([
+        { at: 0, part: 0 },
+        { at: 0, part: 1 },
+        { at: 10, part: 0 },
+      ]);
+    });
+
+    test("windows wait while the table is away, and all of them are written after that", async () => {
+      const { clock, windows, problems } = run();
+      await db.exec("ALTER TABLE metric_windows RENAME TO elsewhere");
+      windows.sink(outcome());
+      clock.advance(10_000);
+      await vi.waitFor(
+        () => expect(problems).toMatchObject([{ state: "away", code: "42P01" }]),
+        waiting,
+      );
+      windows.sink(outcome());
+      clock.advance(10_000);
+      await db.exec("ALTER TABLE elsewhere RENAME TO metric_windows");
+      await windows.flush();
+      expect(await rows()).toMatchObject([{ at: 0 }, { at: 10 }]);
+      expect(windows.dropped()).toBe(0);
+    });
+
+    test("a window that the table turns down is lost and told, and the next one is written", async () => {
+      const { clock, windows, problems } = run();
+      await db.exec("ALTER TABLE metric_windows ADD CONSTRAINT own CHECK (provider <> 'unwanted')");
+      onTestFinished(() => db.exec("ALTER TABLE metric_windows DROP CONSTRAINT own"));
+      windows.sink(outcome({ provider: "unwanted" }));
+      clock.advance(10_000);
+      await vi.waitFor(
+        () => expect(problems).toMatchObject([{ state: "refused", code: "23514" }]),
+        waiting,
+      );
+      windows.sink(outcome());
+      await windows.flush();
+      expect(await rows()).toMatchObject([{ at: 10 }]);
+      expect(windows.dropped()).toBe(1);
+    });
+  },
+);

@@ -46,30 +46,37 @@ DROP INDEX "ai"."p3_i";`);
   });
 
   test.each([
-    ["schema", { schema: 'pub"lic' }],
-    ["schema", { schema: "" }],
-    ["schema", { schema: "a.b" }],
-    ["prefix", { prefix: "p3_; DROP TABLE x" }],
-    ["prefix", { prefix: "P3_" }],
-    ["prefix", { prefix: "3p" }],
-    ["flagTable", { flagTable: "flags\nx" }],
-    ["flagTable", { flagTable: "flägs" }],
-    ["flagTable", { flagTable: "f".repeat(42) }],
-  ])("rejects a %s that is no plain lower-case name: %j", (option, options) => {
+    [{ schema: 'pub"lic' }, String.raw`names.schema: got "pub\"lic", expected lower-case letters,`],
+    [{ schema: "" }, 'names.schema: got "", expected lower-case letters,'],
+    [{ schema: "a.b" }, 'names.schema: got "a.b", expected lower-case letters,'],
+    [{ schema: null }, "names.schema: got null, expected a value of type string"],
+    [{ prefix: "p3_; DROP TABLE x" }, 'names.prefix: got "p3_; DROP TABLE x", expected lower-case'],
+    [{ prefix: "P3_" }, 'names.prefix: got "P3_", expected lower-case letters,'],
+    [{ prefix: "3p" }, 'names.prefix: got "3p", expected lower-case letters,'],
+    [{ prefix: 3 }, "names.prefix: got 3, expected a value of type string"],
+    [{ flagTable: "flags\nx" }, String.raw`names.flagTable: got "flags\nx", expected lower-case`],
+    [{ flagTable: "flägs" }, 'names.flagTable: got "flägs", expected lower-case letters,'],
+    [{ flagTable: "f".repeat(42) }, /^names\.flagTable: got "f{42}", expected lower-case letters,/],
+    [{ scheme: "ai" }, "names.scheme: got an unknown option, expected only documented options"],
+    ["p3_", 'names: got "p3_", expected a value of type object'],
+    [null, "names: got null, expected a value of type object"],
+  ])("rejects %j in one line", (options, line) => {
     let error: unknown;
     try {
-      sqlNames(options);
+      sqlNames(options as SqlNameOptions);
     } catch (thrown) {
       error = thrown;
     }
     expect(error).toBeInstanceOf(ConfigError);
-    expect((error as ConfigError).option).toBe(option);
+    expect((error as ConfigError).message).toMatch(line);
     expect((error as ConfigError).message).not.toContain("\n");
   });
 
   test("rejects a prefix with which PostgreSQL would cut a name", () => {
     const names = sqlNames({ prefix: "p".repeat(41) });
     expect(() => names.table("a".repeat(22))).not.toThrow();
-    expect(() => names.table("a".repeat(23))).toThrow(ConfigError);
+    expect(() => names.table("a".repeat(23))).toThrow(
+      /^names\.prefix: got p{41}, expected a prefix/,
+    );
   });
 });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { ConfigError, describeValue } from "@sluice/contract";
+import { ConfigError, parseOptions } from "@sluice/contract";
+import { z } from "zod";
 
 export interface SqlNameOptions {
   /** Where our tables stand; default `public`. */
@@ -26,6 +27,7 @@ export interface SqlNames {
 }
 
 const pattern = /^[a-z_][a-z0-9_]{0,40}$/u;
+const prefixPattern = /^(?:[a-z_][a-z0-9_]{0,40})?$/u;
 const flagTableName = "feature_state";
 // Longer names are cut by PostgreSQL with no error, and two may become one.
 const longest = 63;
@@ -33,26 +35,16 @@ const longest = 63;
 const quotedNames =
   /(?<bare>\b(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?|TRIGGER\s+(?:IF\s+EXISTS\s+)?|CONSTRAINT\s+(?:IF\s+EXISTS\s+)?))?"(?<name>[a-z_][a-z0-9_]*)"/giu;
 
-const assertName = (option: string, value: string): void => {
-  if (!pattern.test(value)) {
-    throw new ConfigError({
-      option,
-      got: describeValue(value),
-      expected: "lower-case letters, digits and _, at most 41, no digit first",
-    });
-  }
-};
+const expected = "lower-case letters, digits and _, at most 41, no digit first";
+const optionsSchema = z.strictObject({
+  schema: z.string().regex(pattern, { error: expected }).default("public"),
+  prefix: z.string().regex(prefixPattern, { error: expected }).default(""),
+  flagTable: z.string().regex(pattern, { error: expected }).optional(),
+});
 
-/** @throws ConfigError naming the option that is no plain lower-case name. */
+/** @throws ConfigError naming the option that is no plain lower-case name, or is no such option. */
 export function sqlNames(options: SqlNameOptions = {}): SqlNames {
-  const { schema = "public", prefix = "", flagTable } = options;
-  assertName("schema", schema);
-  if (prefix !== "") {
-    assertName("prefix", prefix);
-  }
-  if (flagTable !== undefined) {
-    assertName("flagTable", flagTable);
-  }
+  const { schema, prefix, flagTable } = parseOptions("names", optionsSchema, options);
   const settings =
     schema === "public" && prefix === ""
       ? ""
@@ -63,7 +55,7 @@ export function sqlNames(options: SqlNameOptions = {}): SqlNames {
     const full = name === flagTableName && flagTable !== undefined ? flagTable : prefix + name;
     if (full.length > longest) {
       throw new ConfigError({
-        option: "prefix",
+        option: "names.prefix",
         got: prefix,
         expected: `a prefix that leaves room for ${name} within ${String(longest)} characters`,
       });

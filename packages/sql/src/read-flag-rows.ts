@@ -9,6 +9,18 @@ export interface FlagRow {
   readonly updatedAtMs: number | undefined;
 }
 
+/** The columns that a row's flags are read of; a table may have others, and lack most of these. */
+export const flagColumns: readonly string[] = [
+  "feature_name",
+  "enabled",
+  "rollout_percent",
+  "killed",
+  "allowlist",
+  "salt",
+  "version",
+  "updated_at",
+];
+
 const rowSchema = z.looseObject({ feature_name: z.string() });
 const enabledSchema = z.boolean();
 const percentSchema = z.int().min(0).max(100);

@@ -1,3 +1,12 @@
+/** Rows handed out to be written; they wait on until that is told. */
+export interface RecordClaim<Row> {
+  readonly rows: readonly Row[];
+  /** The number of the first. */
+  readonly from: number;
+  /** The number after the last. */
+  readonly to: number;
+}
+
 /** Rows that wait to be written, the oldest first. They are numbered since the start. */
 export interface RecordBuffer<Row> {
   /** How many wait. */
@@ -10,8 +19,10 @@ export interface RecordBuffer<Row> {
   readonly lost: number;
   /** False where the oldest was dropped for it. */
   push(row: Row): boolean;
-  /** The oldest, at most so many, to be written; they wait on until that is told. One claim at a time. */
-  claim(most: number): readonly Row[];
+  /** The oldest, at most so many, at least one where any waits. One claim at a time. */
+  claim(most: number): RecordClaim<Row>;
+  /** The newest alone, out of its turn; its place stays taken until the older ones are done with. */
+  claimNewest(): RecordClaim<Row>;
   /** What was claimed is done with, what of it was dropped meanwhile too. */
   acknowledge(): void;
   /** What was claimed is still to be written; what of it was dropped meanwhile is lost. */
@@ -22,32 +33,50 @@ export interface RecordBuffer<Row> {
 
 /** Room for `capacity` rows; a push stores a reference and allocates nothing. */
 export function recordBuffer<Row>(capacity: number): RecordBuffer<Row> {
-  /** Number n is at n % capacity. */
+  /** Number n is at n % capacity; undefined where it is done with. The head is never so. */
   const ring = Array.from<Row | undefined>({ length: capacity });
   let head = 0;
   let tail = 0;
+  let size = 0;
   let lost = 0;
-  /** The claim covers the rows below; nothing where it is no more than the head. */
+  let claimedFrom = 0;
   let claimedTo = 0;
   /** Rows dropped from under the claim: they may be written yet. */
   let droppedClaimed = 0;
 
-  const dropOldest = (): void => {
-    if (head < claimedTo) droppedClaimed += 1;
-    else lost += 1;
-    head += 1;
+  const remove = (number: number): void => {
+    if (ring[number % capacity] === undefined) return;
+    ring[number % capacity] = undefined;
+    size -= 1;
   };
-  const removeTo = (to: number): void => {
-    for (; head < to; head += 1) ring[head % capacity] = undefined;
+  const advanceHead = (): void => {
+    while (head < tail && ring[head % capacity] === undefined) head += 1;
+  };
+  const dropOldest = (): void => {
+    if (claimedFrom <= head && head < claimedTo) droppedClaimed += 1;
+    else lost += 1;
+    remove(head);
+    advanceHead();
+  };
+  const claimRange = (from: number, to: number): RecordClaim<Row> => {
+    claimedFrom = from;
+    claimedTo = to;
+    const rows: Row[] = [];
+    for (let number = from; number < to; number += 1) {
+      const row = ring[number % capacity];
+      if (row !== undefined) rows.push(row);
+    }
+    return { rows, from, to };
   };
   const endClaim = (): void => {
+    claimedFrom = 0;
     claimedTo = 0;
     droppedClaimed = 0;
   };
 
   return {
     get size() {
-      return tail - head;
+      return size;
     },
     get head() {
       return head;
@@ -63,19 +92,20 @@ export function recordBuffer<Row>(capacity: number): RecordBuffer<Row> {
       if (isFull) dropOldest();
       ring[tail % capacity] = row;
       tail += 1;
+      size += 1;
       return !isFull;
     },
-    claim(most) {
-      claimedTo = Math.min(head + most, tail);
-      const rows: Row[] = [];
-      for (let number = head; number < claimedTo; number += 1) {
-        const row = ring[number % capacity];
-        if (row !== undefined) rows.push(row);
-      }
-      return rows;
+    claim: (most) => claimRange(head, Math.min(head + most, tail)),
+    claimNewest() {
+      let newest = tail - 1;
+      while (newest > head && ring[newest % capacity] === undefined) newest -= 1;
+      return claimRange(Math.max(newest, head), Math.max(newest + 1, head));
     },
     acknowledge() {
-      removeTo(claimedTo);
+      for (let number = Math.max(claimedFrom, head); number < claimedTo; number += 1) {
+        remove(number);
+      }
+      advanceHead();
       endClaim();
     },
     putBack() {
@@ -83,8 +113,9 @@ export function recordBuffer<Row>(capacity: number): RecordBuffer<Row> {
       endClaim();
     },
     clear() {
-      lost += tail - head + droppedClaimed;
-      removeTo(tail);
+      lost += size + droppedClaimed;
+      for (let number = head; number < tail; number += 1) remove(number);
+      head = tail;
       endClaim();
     },
   };

@@ -3,10 +3,11 @@ import { callQuietly } from "./call-quietly.ts";
 
 /**
  * How writing goes. `written`: as it should, again. `away`: the database takes no write, and rows wait.
- * `refused`: the table turned rows down for what they hold, and those are lost. `dropping`: rows came faster
- * than they were written, and the oldest were lost.
+ * `refused`: the table turned rows down for what they hold, and those are lost. `refusing`: it turned down
+ * one after another, rows wait, and one at a time is tried. `dropping`: rows came faster than they were
+ * written, and the oldest were lost.
  */
-export type RecordWriterState = "written" | "away" | "refused" | "dropping";
+export type RecordWriterState = "written" | "away" | "refused" | "refusing" | "dropping";
 
 /** A change of state; told once each, never per request or row. */
 export interface RecordProblem {
@@ -29,6 +30,7 @@ export interface RecordReportsOptions {
 export interface RecordReports {
   away(code: string | undefined): void;
   refused(code: string): void;
+  refusing(code: string): void;
   /** A row was dropped for a newer one; told with the next rows that are written. */
   dropped(): void;
   written(): void;
@@ -51,18 +53,21 @@ export function recordReports(options: RecordReportsOptions): RecordReports {
     );
   };
 
+  const lose = (next: "refused" | "refusing", code: string): void => {
+    troubledAtMs = clock.monotonicMs();
+    tell(next, code);
+  };
+
   return {
     away: (code) => tell("away", code),
-    refused(code) {
-      troubledAtMs = clock.monotonicMs();
-      tell("refused", code);
-    },
+    refused: (code) => lose("refused", code),
+    refusing: (code) => lose("refusing", code),
     dropped() {
       hasDropped = true;
     },
     written() {
       const isCalm = clock.monotonicMs() - troubledAtMs >= calmMs;
-      if (state === "away") {
+      if (state === "away" || state === "refusing") {
         tell("written");
       } else if (hasDropped) {
         troubledAtMs = clock.monotonicMs();

@@ -80,7 +80,7 @@ export async function recordStatements(
   if (mode === "fill") {
     const sets = columns
       .filter(({ name }) => name !== "request_id")
-      .map((column) => `${column.name} = coalesce(t.${column.name}, ${valueOf(column)})`);
+      .map((column) => `${column.name} = ${filled(column.name, valueOf(column), types)}`);
     const update = `UPDATE ${table} AS t SET ${sets.join(", ")}
       FROM unnest(${arrays}) WITH ORDINALITY AS r(${list}, place)
       WHERE t.request_id = ${requestId}
@@ -96,4 +96,18 @@ export async function recordStatements(
       WHERE t.request_id = ${requestId} AND t.created_at = to_timestamp(r.created_at / 1000)
     )`,
   };
+}
+
+/**
+ * What the product has wins: a column where it is not null, and a key of an object of JSON. A column of type
+ * `json` is written as `jsonb` writes it, where there are keys of ours.
+ */
+function filled(name: string, ours: string, types: ReadonlyMap<string, string>): string {
+  const theirs = `t.${name}`;
+  const type = types.get(name);
+  if (name !== "metadata" || (type !== "jsonb" && type !== "json")) {
+    return `coalesce(${theirs}, ${ours})`;
+  }
+  return `CASE WHEN ${type}_typeof(${theirs}) = 'object' AND ${ours} IS NOT NULL
+    THEN (${ours}::jsonb || ${theirs}::jsonb)::${type} ELSE coalesce(${theirs}, ${ours}) END`;
 }

@@ -1,4 +1,4 @@
-import type { OutcomeEvent } from "@sluice/contract";
+import { ConfigError, type OutcomeEvent } from "@sluice/contract";
 import { describeOnDatabases, FakeClock } from "@sluice/testkit";
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
@@ -270,6 +270,143 @@ describe("recordWriter", () => {
     expect(problems.map(({ state, code }) => [state, code])).toEqual([["refused", "23514"]]);
   });
 
+  test("a table that refuses every row is asked ever more rarely; rows wait, and all is told once", async () => {
+    let asked = 0;
+    let isRefusing = true;
+    const { clock, db, writer, problems, send } = rig({}, () => {
+      asked += 1;
+      return isRefusing ? "23502" : undefined;
+    });
+    send(0, 2_000);
+    await clock.advanceAsync(60_000);
+    expect(asked).toBeLessThan(40);
+    expect(writer.dropped()).toBeLessThan(30);
+    expect(writer.pending()).toBe(2_000 - writer.dropped());
+    isRefusing = false;
+    await clock.advanceAsync(7_500);
+    expect(db.written()).toHaveLength(2_000 - writer.dropped());
+    expect(new Set(db.written()).size).toBe(db.written().length);
+    expect(db.batches.map((batch) => batch.length).slice(0, 4)).toEqual([1, 200, 200, 200]);
+    expect([writer.pending(), clock.pendingTimers]).toEqual([0, 0]);
+    expect(problems.map(({ state, code }) => [state, code])).toEqual([
+      ["refused", "23502"],
+      ["refusing", "23502"],
+      ["written", undefined],
+    ]);
+  });
+
+  test("rows that come one by one are not each tried in a table that refuses all", async () => {
+    let asked = 0;
+    const { clock, writer, send } = rig({}, () => {
+      asked += 1;
+      return "P0001";
+    });
+    for (let id = 0; id < 100; id += 1) {
+      send(id, 1);
+      await clock.advanceAsync(1_000);
+    }
+    expect(asked).toBeLessThan(40);
+    expect(writer.dropped()).toBe(asked);
+    expect(writer.pending()).toBe(100 - asked);
+  });
+
+  test("the last row that a table refuses leaves no timer, and the next one waits its time", async () => {
+    const triesAtMs: number[] = [];
+    const { clock, writer, send } = rig({}, () => {
+      triesAtMs.push(clock.monotonicMs());
+      return "23502";
+    });
+    send(0, 5);
+    await clock.advanceAsync(200);
+    expect([writer.pending(), clock.pendingTimers]).toEqual([0, 0]);
+    const tried = triesAtMs.length;
+    send(5, 1);
+    await clock.advanceAsync(99);
+    expect(triesAtMs).toHaveLength(tried);
+    await clock.advanceAsync(1);
+    expect(triesAtMs.slice(tried)).toEqual([300]);
+  });
+
+  test("the tries of a table that refuses are spread by half either way", async () => {
+    for (const [random, longestMs] of [
+      [0, 2_500],
+      [0.999_999, 7_500],
+    ] as const) {
+      const triesAtMs: number[] = [];
+      const { clock, db, send } = rig({ random: () => random });
+      db.control.fails = () => {
+        triesAtMs.push(clock.monotonicMs());
+        return "23502";
+      };
+      send(0, 200);
+      await clock.advanceAsync(120_000);
+      const [before = 0, last = 0] = triesAtMs.slice(-2);
+      expect(last - before).toBeCloseTo(longestMs, 1);
+    }
+  });
+
+  test("a long run of bad rows is taken for a table that refuses, and passed in few rounds", async () => {
+    let asked = 0;
+    const { clock, db, writer, send } = rig({}, (batch) => {
+      asked += 1;
+      return batch.some((id) => Number(id) < 500) ? "23514" : undefined;
+    });
+    send(0, 1_000);
+    await clock.advanceAsync(10_000);
+    expect(
+      db
+        .written()
+        .map(Number)
+        .toSorted((a, b) => a - b),
+    ).toEqual(ids(500, 500).map(Number));
+    expect(writer.dropped()).toBe(500);
+    expect(asked).toBeLessThan(600);
+  });
+
+  test("a database that goes away while its table refuses is told as that, and rows wait on", async () => {
+    const { clock, db, writer, problems, send } = rig({}, () => "23502");
+    send(0, 300);
+    await clock.advanceAsync(1_000);
+    const { length } = problems;
+    const waiting = writer.pending();
+    db.control.fails = () => "ECONNREFUSED";
+    await clock.advanceAsync(20_000);
+    expect(writer.pending()).toBe(waiting);
+    db.control.fails = () => undefined;
+    await clock.advanceAsync(7_500);
+    expect(db.written()).toHaveLength(waiting);
+    expect(db.texts[0]).toContain("NOT EXISTS");
+    expect(problems.slice(length).map(({ state }) => state)).toEqual(["away", "written"]);
+  });
+
+  test("what a refusing table leaves waiting is bounded, and close gives it up at its deadline", async () => {
+    const { clock, writer, send } = rig({ capacity: 100 }, () => "23502");
+    for (let from = 0; from < 1_000; from += 50) {
+      send(from, 50);
+      await clock.advanceAsync(1_000);
+      expect(writer.pending()).toBeLessThanOrEqual(100);
+    }
+    const closing = writer.close();
+    await clock.advanceAsync(4_999);
+    expect(writer.pending()).toBeGreaterThan(0);
+    await clock.advanceAsync(1);
+    await closing;
+    expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 1_000, 0]);
+  });
+
+  test("in mode fill a record without a row of the product's does not show that the table takes one", async () => {
+    let asked = 0;
+    const { clock, db, problems, send } = rig({ mode: "fill" }, (batch) => {
+      asked += 1;
+      return batch.some((id) => Number(id) % 2 === 0) ? "P0001" : undefined;
+    });
+    db.control.isFound = () => false;
+    send(0, 200);
+    await clock.advanceAsync(20_000);
+    expect(asked).toBeLessThan(40);
+    expect(problems.at(-1)).toMatchObject({ state: "refusing" });
+  });
+
   test("flush resolves when what was pending at the call is acknowledged", async () => {
     const { clock, db, writer, send } = rig();
     db.control.isHolding = true;
@@ -406,24 +543,27 @@ describe("recordWriter", () => {
     expect([writer.pending(), writer.dropped(), clock.pendingTimers]).toEqual([0, 0, 0]);
   });
 
-  test("every row is written once and in order, or counted, whatever happens when", async () => {
+  test("every row is written once, in order but for a probe, or counted, whatever happens when", async () => {
     const step = fc.oneof(
-      fc.record({ send: fc.integer({ min: 1, max: 12 }) }),
-      fc.record({ pass: fc.integer({ min: 0, max: 6_000 }) }),
+      { weight: 4, arbitrary: fc.record({ send: fc.integer({ min: 1, max: 12 }) }) },
+      { weight: 4, arbitrary: fc.record({ pass: fc.integer({ min: 0, max: 6_000 }) }) },
+      { weight: 2, arbitrary: fc.record({ refuse: fc.boolean() }) },
+      { weight: 2, arbitrary: fc.constant({ answer: true }) },
       fc.record({ away: fc.boolean() }),
       fc.record({ hold: fc.boolean() }),
-      fc.constant({ answer: true }),
       fc.constant({ flush: true }),
     );
     await fc.assert(
       fc.asyncProperty(
-        fc.array(step, { maxLength: 40 }),
+        fc.array(step, { maxLength: 40, size: "max" }),
         fc.integer({ min: 1, max: 9 }),
         fc.integer({ min: 1, max: 5 }),
         async (steps, capacity, batchRows) => {
           let isAway = false;
-          const { clock, db, writer, send } = rig({ capacity, batchRows }, (batch) => {
+          let isRefusing = false;
+          const { clock, db, writer, problems, send } = rig({ capacity, batchRows }, (batch) => {
             if (isAway) return "08006";
+            if (isRefusing) return "23502";
             return batch.some((id) => id.endsWith("7")) ? "22001" : undefined;
           });
           let sent = 0;
@@ -433,38 +573,67 @@ describe("recordWriter", () => {
               sent += next.send;
             } else if ("pass" in next) await clock.advanceAsync(next.pass);
             else if ("away" in next) isAway = next.away;
+            else if ("refuse" in next) isRefusing = next.refuse;
             else if ("hold" in next) db.control.isHolding = next.hold;
             else if ("answer" in next) db.answer();
             else void writer.flush();
             expect(writer.pending()).toBeLessThanOrEqual(capacity);
           }
           isAway = false;
+          isRefusing = false;
           db.control.isHolding = false;
           db.answer();
-          await clock.advanceAsync(20_000);
+          await clock.advanceAsync(60_000);
           await writer.flush();
           const numbers = db.written().map(Number);
-          expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+          const inOrder = numbers.toSorted((a, b) => a - b);
+          // Only a table that refuses all is asked with the newest first.
+          const hasProbed = problems.some(({ state }) => state === "refusing");
+          expect(hasProbed ? inOrder : numbers).toEqual(inOrder);
           expect(new Set(numbers).size).toBe(numbers.length);
           expect(numbers.length + writer.dropped()).toBe(sent);
           expect([writer.pending(), clock.pendingTimers]).toEqual([0, 0]);
           expect(db.running.most).toBeLessThanOrEqual(1);
         },
       ),
+      { numRuns: 500 },
     );
   });
 });
 
 test.each([
-  ["capacity", 0],
-  ["capacity", 1.5],
-  ["batchRows", -1],
-  ["batchMs", -1],
-  ["closeMs", Number.NaN],
-])("recordWriter refuses a %s of %d by its name", (option, value) => {
-  expect(() => rig({ [option]: value })).toThrow(
-    expect.objectContaining({ option: `recordWriter.${option}` }),
-  );
+  [{ capacity: 0 }, "recordWriter.capacity: got 0, expected at least 1"],
+  [{ capacity: 1.5 }, "recordWriter.capacity: got 1.5, expected a value of type int"],
+  [{ capacity: 1e9 }, "recordWriter.capacity: got 1000000000, expected at most 1000000"],
+  [{ batchRows: -1 }, "recordWriter.batchRows: got -1, expected at least 1"],
+  [{ batchRows: 1e5 }, "recordWriter.batchRows: got 100000, expected at most 10000"],
+  [{ batchMs: -1 }, "recordWriter.batchMs: got -1, expected at least 0"],
+  [{ batchMs: "200" }, 'recordWriter.batchMs: got "200", expected a value of type number'],
+  [{ closeMs: Number.NaN }, "recordWriter.closeMs: got NaN, expected a value of type number"],
+  [{ closeMs: 3e9 }, "recordWriter.closeMs: got 3000000000, expected at most 2147000000"],
+  [{ mode: "upsert" }, 'recordWriter.mode: got "upsert", expected one of "insert", "fill"'],
+  [{ clock: Date }, "recordWriter.clock: got a function, expected a clock"],
+  [{ clock: null }, "recordWriter.clock: got null, expected a clock"],
+  [{ random: 0.5 }, "recordWriter.random: got 0.5, expected a function"],
+  [{ onProblem: "log" }, 'recordWriter.onProblem: got "log", expected a function'],
+  [{ waitUntil: true }, "recordWriter.waitUntil: got true, expected a function"],
+  [
+    { names: { prefx: "p_" } },
+    "names.prefx: got an unknown option, expected only documented options",
+  ],
+  [
+    { batch_rows: 5 },
+    "recordWriter.batch_rows: got an unknown option, expected only documented options",
+  ],
+])("recordWriter refuses %j in one line", (given, line) => {
+  let error: unknown;
+  try {
+    rig(given as Partial<RecordWriterOptions>);
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).message).toBe(line);
 });
 
 const openers = {
@@ -626,6 +795,37 @@ describeOnDatabases("recordWriter", openers, (open) => {
     expect(problems).toHaveLength(1);
   });
 
+  test("a table that refuses every row costs few statements, and gets what waited when it takes rows again", async () => {
+    await db.exec(`CREATE TABLE ${table} (tenant text NOT NULL)`);
+    await migrate();
+    let inserts = 0;
+    const query: SqlQuery = (text, parameters) => {
+      if (text.startsWith("INSERT")) inserts += 1;
+      return db.query(text, parameters);
+    };
+    const { clock, writer, problems } = start({}, { query });
+    for (let id = 0; id < 2_000; id += 1) writer.sink(outcome(id));
+    while (problems.at(-1)?.state !== "refusing") await clock.advanceAsync(10);
+    const atOnce = writer.dropped();
+    // More than a minute of tries.
+    while (writer.dropped() < atOnce + 18) await clock.advanceAsync(10);
+    expect(inserts).toBeLessThan(40);
+    expect(writer.pending()).toBe(2_000 - writer.dropped());
+    expect(await all()).toEqual([]);
+
+    await db.exec(`ALTER TABLE ${table} ALTER COLUMN tenant DROP NOT NULL`);
+    while (writer.pending() > 0) await clock.advanceAsync(10);
+    expect(inserts).toBeLessThan(60);
+    const written = new Set((await all()).map((row) => row["request_id"]));
+    expect(written.size).toBe(2_000 - writer.dropped());
+    expect(await all()).toHaveLength(written.size);
+    expect(problems.map(({ state, code }) => [state, code])).toEqual([
+      ["refused", "23502"],
+      ["refusing", "23502"],
+      ["written", undefined],
+    ]);
+  });
+
   test("a write whose answer was lost is not written twice", async () => {
     await migrate();
     const cut = { isDue: true };
@@ -692,11 +892,57 @@ describeOnDatabases("recordWriter", openers, (open) => {
       requested_provider: "ours",
       selected_provider: "theirs",
       feature: "demo",
-      metadata: { their: "own" },
+      metadata: { their: "own", a: 1 },
     });
     expect(other).toMatchObject({ prompt: "body", latency_ms: null, feature: null });
     expect(await all()).toHaveLength(2);
     expect(problems).toMatchObject([{ state: "refused", code: "22P02" }]);
     await writer.close();
+  });
+
+  test.each(["jsonb", "json"])(
+    "an object in a %s column of the product's gets our measures, and keeps its own",
+    async (type) => {
+      await db.exec(`
+        CREATE TABLE ${table} (request_id text, metadata ${type});
+        INSERT INTO ${table} VALUES
+          ('empty', '{}'), ('list', '[1]'), ('null', NULL), ('own', '{"a":"own","b":{"c":[2]}}')`);
+      await migrate();
+      const { writer } = start({ mode: "fill" });
+      for (const id of ["empty", "list", "null", "own"]) {
+        writer.sink(outcome(id, { measures: { a: 1, z: 0.5 } }));
+      }
+      await writer.flush();
+      expect((await all()).map((row) => row["metadata"])).toEqual([
+        { a: 1, z: 0.5 },
+        [1],
+        { a: 1, z: 0.5 },
+        { a: "own", b: { c: [2] }, z: 0.5 },
+      ]);
+      expect(writer.dropped()).toBe(0);
+    },
+  );
+
+  test("where we have no measures, the product's metadata stays as it is", async () => {
+    await db.exec(`
+      CREATE TABLE ${table} (request_id text, metadata json NOT NULL DEFAULT '{ "a":1,  "a":2 }');
+      INSERT INTO ${table} VALUES ('a')`);
+    await migrate();
+    const { writer } = start({ mode: "fill" });
+    writer.sink(outcome("a"));
+    await writer.flush();
+    const { rows } = await db.query(`SELECT feature, metadata::text FROM ${table}`);
+    expect(rows).toEqual([{ feature: "demo", metadata: '{ "a":1,  "a":2 }' }]);
+  });
+
+  test("a column for our measures that is no JSON is filled where it is null", async () => {
+    await db.exec(`
+      CREATE TABLE ${table} (request_id text, metadata text);
+      INSERT INTO ${table} VALUES ('a', '{}'), ('b', NULL)`);
+    await migrate();
+    const { writer } = start({ mode: "fill" });
+    for (const id of ["a", "b"]) writer.sink(outcome(id, { measures: { score: 1 } }));
+    await writer.flush();
+    expect((await all()).map((row) => row["metadata"])).toEqual(["{}", '{"score": 1}']);
   });
 });

@@ -1,6 +1,7 @@
 import {
   type Clock,
   type EventSink,
+  functionSchema,
   type OutcomeEvent,
   parseOptions,
   type SluiceEvent,
@@ -13,20 +14,22 @@ import { recordBatches } from "./record-batches.ts";
 import { recordBuffer } from "./record-buffer.ts";
 import { type RecordProblem, recordReports } from "./record-reports.ts";
 import { recordWriting } from "./record-writing.ts";
+import { unmatchedRecords } from "./unmatched-records.ts";
 
 export interface RecordWriterOptions {
   readonly clock: Clock;
-  /** From 0, inclusive, to 1; spreads the tries of many processes while the database is away. */
+  /** From 0, inclusive, to 1; spreads the tries of many processes while rows have to wait. */
   readonly random: () => number;
   readonly names?: SqlNameOptions;
   /**
    * `insert` (default) adds a row per outcome. `fill` inserts nothing: it fills the columns that are still
-   * null in the product's own row of the same `request_id`, and waits for that row for 5 s.
+   * null in the product's own row of the same `request_id`, and waits for that row for 5 s. An object in
+   * `metadata` gets our keys too; the product's own keys win.
    */
   readonly mode?: "insert" | "fill";
-  /** Rows that may wait; the oldest is dropped for one more. Default 10 000. */
+  /** Rows that may wait, 1 to 1 000 000; the oldest is dropped for one more. Default 10 000. */
   readonly capacity?: number;
-  /** Rows of one statement. Default 200. */
+  /** Rows of one statement, 1 to 10 000. Default 200. */
   readonly batchRows?: number;
   /** How long a row waits for others. Default 200. */
   readonly batchMs?: number;
@@ -43,40 +46,51 @@ export interface RecordWriter {
   readonly sink: EventSink;
   /** Rows lost since the start: dropped for newer ones, refused, without a row to fill, or left at `close`. */
   dropped(): number;
-  /** Rows that wait for the database's answer, or in mode `fill` for the product's row. */
+  /** Rows that wait for a database that takes them, or in mode `fill` for the product's row. */
   pending(): number;
   /**
    * Resolves when every row that had come is acknowledged or lost, or, in mode `fill`, did not find the
-   * product's row yet: that one goes on waiting, and counts as pending. Waits while the database is away.
+   * product's row yet: that one goes on waiting, and counts as pending. Waits while the database is away,
+   * and while its table refuses all.
    */
   flush(): Promise<void>;
   /** Takes no more rows, writes what is pending, and gives it up after `closeMs`. Never rejects. */
   close(): Promise<void>;
 }
 
-/** How long, and how often, mode `fill` looks for the product's row. */
-const fillWaitMs = 5_000;
-const fillRetryMs = 1_000;
+const longestMs = 2_147_000_000;
 
-const limitsSchema = z.object({
-  capacity: z.int().min(1).default(10_000),
-  batchRows: z.int().min(1).default(200),
-  batchMs: z.number().min(0).default(200),
-  closeMs: z.number().min(0).default(5_000),
+const optionsSchema = z.strictObject({
+  clock: z.custom<Clock>(
+    (value) => typeof (value as Partial<Clock> | null | undefined)?.after === "function",
+    { error: "a clock" },
+  ),
+  random: functionSchema,
+  names: z.unknown().optional(),
+  mode: z.enum(["insert", "fill"]).default("insert"),
+  capacity: z.int().min(1).max(1_000_000).default(10_000),
+  batchRows: z.int().min(1).max(10_000).default(200),
+  batchMs: z.number().min(0).max(longestMs).default(200),
+  closeMs: z.number().min(0).max(longestMs).default(5_000),
+  waitUntil: functionSchema.optional(),
+  onProblem: functionSchema.optional(),
 });
 
 /**
  * Writes generation records in batches, one statement at a time. Rows whose write failed are written again,
- * and not twice where the answer alone was lost.
- * @throws ConfigError for a size under 1, a negative time, and for names that are none.
+ * and not twice where the answer alone was lost. A row that the table refuses is lost alone. Where it refuses
+ * at least five in a row, it is taken to refuse all: rows wait, within `capacity`, and the newest alone is
+ * tried, at first after about 100 ms, then ever more rarely, at most 7.5 s apart. Each such try loses that one
+ * row, until one is taken; then all that wait are written.
+ * @throws ConfigError naming the option that is wrong, or is no such option.
  */
 export function recordWriter(
   db: Pick<SqlDatabase, "query">,
   options: RecordWriterOptions,
 ): RecordWriter {
-  const { clock, random, mode = "insert", waitUntil, onProblem } = options;
-  const limits = parseOptions("recordWriter", limitsSchema, options);
-  const { capacity, batchMs, closeMs } = limits;
+  const parsed = parseOptions("recordWriter", optionsSchema, options);
+  const { clock, random, waitUntil, onProblem } = options;
+  const { mode, capacity, batchMs, closeMs } = parsed;
   const buffer = recordBuffer<OutcomeEvent>(capacity);
   const batches = recordBatches(db.query, sqlNames(options.names), mode);
   const reports = recordReports({
@@ -91,7 +105,7 @@ export function recordWriter(
     buffer,
     batches,
     reports,
-    batchRows: Math.min(limits.batchRows, capacity),
+    batchRows: Math.min(parsed.batchRows, capacity),
     batchMs,
     onWritten(events, places) {
       if (places !== undefined) keepUnmatched(events, places);
@@ -102,9 +116,7 @@ export function recordWriter(
     onEnd: () => settle(),
   });
 
-  /** Mode `fill`: what found no row yet. */
-  let early: OutcomeEvent[] = [];
-  let cancelRetry: (() => void) | undefined;
+  const unmatched = unmatchedRecords({ clock, onRetry: (event) => push(event) });
 
   /** Lost otherwise than by the buffer. */
   let lost = 0;
@@ -112,7 +124,7 @@ export function recordWriter(
   let release: (() => void) | undefined;
   let closed: Promise<void> | undefined;
 
-  const pending = (): number => buffer.size + early.length;
+  const pending = (): number => buffer.size + unmatched.size;
   const dropped = (): number => buffer.lost + lost;
 
   const sink = (event: SluiceEvent): void => {
@@ -140,17 +152,9 @@ export function recordWriter(
   const keepUnmatched = (events: readonly OutcomeEvent[], places: ReadonlySet<number>): void => {
     for (const [index, event] of events.entries()) {
       if (places.has(index + 1)) continue;
-      const isTimely = clock.wallMs() - event.at_ms < fillWaitMs;
-      if (isTimely && closed === undefined && pending() < capacity) early.push(event);
-      else lost += 1;
+      const mayWait = closed === undefined && pending() < capacity;
+      if (!mayWait || !unmatched.keep(event)) lost += 1;
     }
-    if (early.length > 0) cancelRetry ??= clock.after(fillRetryMs, retryEarly);
-  };
-
-  const retryEarly = (): void => {
-    cancelRetry?.();
-    cancelRetry = undefined;
-    for (const event of early.splice(0)) push(event);
   };
 
   /** Lets those go on who wait for rows that are acknowledged or lost by now. */
@@ -176,8 +180,7 @@ export function recordWriter(
   };
 
   const giveUp = (): void => {
-    lost += early.length;
-    early = [];
+    lost += unmatched.giveUp();
     buffer.clear();
     writing.end();
     settle();
@@ -186,7 +189,7 @@ export function recordWriter(
   const close = (): Promise<void> => {
     closed ??= new Promise<void>((resolve) => {
       const cancelDeadline = clock.after(closeMs, giveUp);
-      retryEarly();
+      unmatched.retry();
       writing.stopBackingOff();
       void flush().then(() => {
         cancelDeadline();

@@ -2,6 +2,7 @@ import type { Clock, OutcomeEvent } from "@sluice/contract";
 import type { RecordBatches } from "./record-batches.ts";
 import type { RecordBuffer } from "./record-buffer.ts";
 import type { RecordReports } from "./record-reports.ts";
+import { tableRefusal } from "./table-refusal.ts";
 
 export interface RecordWritingOptions {
   readonly clock: Clock;
@@ -24,11 +25,15 @@ export interface RecordWritingOptions {
   readonly onEnd: () => void;
 }
 
-/** Empties a buffer into the database, one statement at a time. */
+/**
+ * Empties a buffer into the database, one statement at a time. A batch that is refused is halved until the
+ * row is found that is at fault. Where one row after another is refused alone, the table is taken to refuse
+ * all: each try, ever more rarely, is then the newest row alone, until one is written.
+ */
 export interface RecordWriting {
   /** A row came into the buffer. */
   came(): void;
-  /** What waits is written without waiting for a full batch; while the database is away, at the next try. */
+  /** What waits is written without waiting for a full batch; while tries are spaced out, at the next one. */
   hurry(): void;
   /** Waits no longer before the next try, and starts over with short waits. */
   stopBackingOff(): void;
@@ -47,9 +52,11 @@ export function recordWriting(options: RecordWritingOptions): RecordWriting {
   let inDoubtTo = 0;
   /** Rows of the next statement; fewer while a row to be refused is looked for. */
   let size = batchRows;
+  const refusal = tableRefusal(batchRows);
   let isWriting = false;
   let hasEnded = false;
   let backOffMs = backOffStartMs;
+  let notBeforeMs = -Infinity;
   let armed: "no" | "later" | "now" | "backing off" = "no";
   let disarm: (() => void) | undefined;
 
@@ -74,56 +81,69 @@ export function recordWriting(options: RecordWritingOptions): RecordWriting {
 
   const isDue = (): boolean => buffer.size > 0 && (buffer.head < dueTo || buffer.size >= batchRows);
 
+  /** For the rows that wait, after the next try's time where that is still to come. */
+  const armNext = (): void => {
+    const waitMs = notBeforeMs - clock.monotonicMs();
+    if (waitMs > 0) arm("backing off", waitMs);
+    else arm("later", batchMs);
+  };
+
   const writeWhatIsDue = async (): Promise<void> => {
     isWriting = true;
-    let isAway = false;
-    while (!isAway && isDue()) {
-      isAway = !(await writeNext());
+    let goesOn = true;
+    while (goesOn && isDue()) {
+      goesOn = await writeNext();
       options.onEnd();
     }
     isWriting = false;
-    if (hasEnded || buffer.size === 0) return;
-    if (!isAway) {
-      arm("later", batchMs);
-      return;
+    if (hasEnded) return;
+    if (!goesOn) {
+      notBeforeMs = clock.monotonicMs() + backOffMs * (0.5 + random());
+      backOffMs = Math.min(backOffMs * 2, backOffMaxMs);
     }
-    arm("backing off", backOffMs * (0.5 + random()));
-    backOffMs = Math.min(backOffMs * 2, backOffMaxMs);
+    if (buffer.size > 0) armNext();
   };
 
-  /** False when the database is away. */
+  /** False where the next try has to wait. */
   const writeNext = async (): Promise<boolean> => {
-    const from = buffer.head;
-    const events = buffer.claim(size);
-    const result = await batches.write(events, from < inDoubtTo);
+    const isProbe = refusal.isTotal;
+    const isWhole = size === batchRows;
+    const { rows, from, to } = isProbe ? buffer.claimNewest() : buffer.claim(size);
+    const result = await batches.write(rows, from < inDoubtTo);
     if (hasEnded) return false;
     if (result.is === "away") {
       buffer.putBack();
-      inDoubtTo = Math.max(inDoubtTo, from + events.length);
+      inDoubtTo = Math.max(inDoubtTo, to);
       reports.away(result.code);
       return false;
     }
-    if (result.is === "written") {
-      buffer.acknowledge();
-      options.onWritten(events, result.places);
-      backOffMs = backOffStartMs;
-      size = Math.min(size * 2, batchRows);
-      reports.written();
-    } else if (events.length > 1) {
+    if (result.is === "refused" && rows.length > 1) {
       buffer.putBack();
-      size = events.length >> 1;
-    } else {
-      buffer.acknowledge();
-      options.onRefused();
-      reports.refused(result.code);
+      size = rows.length >> 1;
+      return true;
     }
+    buffer.acknowledge();
+    if (result.is === "refused") {
+      options.onRefused();
+      refusal.refused();
+      if (refusal.isTotal) reports.refusing(result.code);
+      else reports.refused(result.code);
+      return !refusal.isTotal;
+    }
+    options.onWritten(rows, result.places);
+    // An update that found no row says nothing of what the table takes.
+    if (result.places?.size !== 0) refusal.written(isWhole);
+    if (refusal.isTotal) return false;
+    backOffMs = backOffStartMs;
+    size = isProbe ? batchRows : Math.min(size * 2, batchRows);
+    reports.written();
     return true;
   };
 
   return {
     came() {
       if (isWriting) return;
-      if (armed === "no") arm("later", batchMs);
+      if (armed === "no") armNext();
       if (armed === "later" && buffer.size >= batchRows) arm("now", 0);
     },
     hurry() {
@@ -132,6 +152,7 @@ export function recordWriting(options: RecordWritingOptions): RecordWriting {
     },
     stopBackingOff() {
       backOffMs = backOffStartMs;
+      notBeforeMs = -Infinity;
       if (armed === "backing off") rest();
     },
     end() {

@@ -11,7 +11,7 @@ import {
   realClock,
 } from "@sluice/testkit";
 import { Client } from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { SqlDatabase, SqlListenHandlers, SqlQuery } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { pglite } from "./pglite.ts";
@@ -281,6 +281,10 @@ describe("sqlFlags", () => {
     });
 
     it.each([
+      [{ clock: undefined }, "sqlFlags.clock: got nothing, expected a value of type object"],
+      [{ clock: {} }, "sqlFlags.clock.wallMs: got nothing, expected a function"],
+      [{ names: { prefix: "P3" } }, 'names.prefix: got "P3", expected lower-case letters'],
+      [{ names: { tables: "x" } }, "names.tables: got an unknown option, expected only"],
       [{ pollMs: 0 }, "sqlFlags.pollMs: got 0, expected at least 10"],
       [{ heartbeatMs: 3e9 }, "sqlFlags.heartbeatMs: got 3000000000, expected at most 2147000000"],
       [{ exclusive: "false" }, 'sqlFlags.exclusive: got "false", expected a value of type boolean'],
@@ -656,5 +660,90 @@ describeOnDatabases(
       },
       60_000,
     );
+
+    /** Flags that poll, and how much came of the database. */
+    const follow = async (flagTable: string) => {
+      const seen = { bytes: 0 };
+      const query: SqlQuery = async (text, parameters) => {
+        const result = await db.query<never>(text, parameters);
+        seen.bytes += JSON.stringify(result.rows).length;
+        return result;
+      };
+      const flags = sqlFlags(
+        { ...db, query },
+        {
+          clock: realClock,
+          random: () => 0.5,
+          names: { flagTable },
+          listen: false,
+          pollMs: 20,
+        },
+      );
+      onTestFinished(() => flags.close());
+      await flags.ready();
+      return { flags, seen };
+    };
+
+    describe("that is the product's own", () => {
+      beforeAll(() =>
+        db.exec(
+          `CREATE TABLE product_flags (
+            feature_name text, enabled boolean, rollout_percent integer, notes text
+          );
+          INSERT INTO product_flags VALUES ('chat_ai', true, 50, repeat('x', 1000000));
+          CREATE VIEW computed_flags AS SELECT feature_name, enabled, rollout_percent,
+            1 / (rollout_percent - rollout_percent) AS failing FROM product_flags;`,
+        ),
+      );
+
+      it("is read without its other columns, of which one has a megabyte", async () => {
+        const { flags, seen } = await follow("product_flags");
+        expect(flags.read("chat_ai")).toEqual({
+          enabled: true,
+          killed: false,
+          percent: 50,
+          allowlist: undefined,
+          salt: "chat_ai",
+          version: undefined,
+          problems: [],
+        });
+        flags.close();
+        expect(seen.bytes).toBeGreaterThan(50);
+        expect(seen.bytes).toBeLessThan(10_000);
+      });
+
+      it("is read where a column that is not ours can't be", async () => {
+        const { flags } = await follow("computed_flags");
+        expect(flags.trouble()).toBeUndefined();
+        expect(flags.read("chat_ai").enabled).toBe(true);
+      });
+
+      it("is killed by a column that it gets while it is watched, by a null too", async () => {
+        const { flags } = await follow("product_flags");
+        const killed = (is: boolean) =>
+          vi.waitFor(() => expect(flags.read("chat_ai").killed).toBe(is), waiting);
+        await db.exec("ALTER TABLE product_flags ADD COLUMN killed boolean DEFAULT true");
+        await killed(true);
+        await db.exec("UPDATE product_flags SET killed = false");
+        await killed(false);
+        await db.exec("UPDATE product_flags SET killed = NULL");
+        await killed(true);
+        expect(flags.read("chat_ai").problems).toMatchObject([
+          { variable: "public.product_flags.killed" },
+        ]);
+        await db.exec("ALTER TABLE product_flags DROP COLUMN killed");
+        await killed(false);
+      });
+
+      it("closes everything where it has no column of ours", async () => {
+        await db.exec(
+          "CREATE TABLE no_flags (notes text); INSERT INTO no_flags VALUES ('chat_ai');",
+        );
+        const { flags } = await follow("no_flags");
+        expect(flags.trouble()).toBeUndefined();
+        expect(flags.versions().size).toBe(0);
+        expect(flags.read("chat_ai").enabled).toBe(false);
+      });
+    });
   },
 );

@@ -12,7 +12,7 @@ import {
 } from "@sluice/policy";
 import { z } from "zod";
 import type { SqlDatabase } from "./database.ts";
-import { readFlagRows, type FlagRow } from "./read-flag-rows.ts";
+import { flagColumns, readFlagRows, type FlagRow } from "./read-flag-rows.ts";
 import { assertWatchOptions, watchTable, type SqlWatchOptions } from "./watched-table.ts";
 
 export interface SqlFlagsOptions extends SqlWatchOptions {
@@ -82,6 +82,7 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
   const table = watchTable(db, {
     ...options,
     table: "feature_state",
+    columns: flagColumns,
     onRows: (read, tableName) => apply(readFlagRows(tableName, read)),
   });
 

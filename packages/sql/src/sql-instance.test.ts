@@ -1,7 +1,10 @@
 import { ConfigError, type Confirmation } from "@sluice/contract";
-import { FakeClock } from "@sluice/testkit";
-import { describe, expect, it } from "vitest";
+import { describeOnDatabases, FakeClock } from "@sluice/testkit";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { SqlDatabase } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
 import { sqlInstance, type InstanceProblem, type SqlInstanceOptions } from "./sql-instance.ts";
 
 interface Sent {
@@ -202,10 +205,122 @@ describe("sqlInstance", () => {
     await expect(closed).resolves.toBeUndefined();
   });
 
-  it.each(["", "x".repeat(129), "a\nb"])(
-    "refuses an id that is no short line of text: %j",
-    async (id) => {
-      await expect(beating({ id })).rejects.toThrow(ConfigError);
-    },
-  );
+  it.each([
+    [{ id: "" }, 'sqlInstance.id: got "", expected 1 to 128 characters, no control characters'],
+    [{ id: "x".repeat(129) }, /^sqlInstance\.id: got "x{60}…", expected 1 to 128 characters,/],
+    [{ id: "a\nb" }, /^sqlInstance\.id: got .*, expected 1 to 128 characters,/],
+    [{ id: 7 }, "sqlInstance.id: got 7, expected a value of type string"],
+    [{ beatMs: 0 }, "sqlInstance.beatMs: got 0, expected at least 10"],
+    [{ beatMs: 3e9 }, "sqlInstance.beatMs: got 3000000000, expected at most 2147000000"],
+    [{ closeMs: Number.NaN }, /^sqlInstance\.closeMs: got NaN, expected/],
+    [{ clock: undefined }, "sqlInstance.clock: got nothing, expected a value of type object"],
+    [{ flags: {} }, /^sqlInstance\.flags\.versions: got nothing, expected a function/],
+    [{ onProblem: "log" }, /^sqlInstance\.onProblem: got "log", expected a function/],
+    [{ beat_ms: 5 }, "sqlInstance.beat_ms: got an unknown option, expected only documented"],
+    [{ names: { prefix: "P3" } }, 'names.prefix: got "P3", expected lower-case letters'],
+    [{ names: { table: "x" } }, "names.table: got an unknown option, expected only documented"],
+  ])("refuses %j in one line", async (options, line) => {
+    const refused = beating(options as Partial<SqlInstanceOptions>);
+    await expect(refused).rejects.toThrow(line);
+    await expect(refused).rejects.toThrow(ConfigError);
+  });
 });
+
+describeOnDatabases(
+  "sqlInstance's row",
+  { postgres: (connectionString) => postgres({ connectionString }), pglite: () => pglite() },
+  (open) => {
+    const waiting = { timeout: 20_000, interval: 5 };
+    let db: SqlDatabase;
+    beforeAll(async () => {
+      db = await open();
+      await migrate(db);
+    }, 60_000);
+    afterEach(() => db.exec("DELETE FROM sluice_instances"));
+
+    const rows = async () =>
+      (
+        await db.query(
+          `SELECT instance_id, lag_ms, jsonb_path_query_first(applied, '$.demo.version') AS version,
+             extract(epoch FROM seen_at - (applied #>> '{demo,at}')::timestamptz)::float8 AS applied_ago
+           FROM sluice_instances ORDER BY seen_at`,
+        )
+      ).rows;
+    const until = (expected: readonly object[]): Promise<void> =>
+      vi.waitFor(async () => expect(await rows()).toMatchObject(expected), waiting);
+
+    function run(id: string) {
+      const clock = new FakeClock();
+      const versions = new Map<string, number | undefined>();
+      const listeners = new Set<() => void>();
+      const problems: InstanceProblem[] = [];
+      const confirmedAt = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+      const instance = sqlInstance(db, {
+        clock,
+        id,
+        flags: {
+          versions: () => versions,
+          onChange(listener) {
+            listeners.add(listener);
+            return () => void listeners.delete(listener);
+          },
+          confirmedAt: () => confirmedAt,
+        },
+        beatMs: 1000,
+        onProblem: (problem) => problems.push(problem),
+      });
+      onTestFinished(() => instance.close());
+      const apply = (version: number): void => {
+        versions.set("demo", version);
+        for (const listener of listeners) listener();
+      };
+      return { clock, instance, problems, apply };
+    }
+
+    it("is there at once, tells what was applied and when, and goes when it is closed", async () => {
+      const { clock, instance, apply, problems } = run("a");
+      await until([{ instance_id: "a", lag_ms: 0, version: null }]);
+      apply(3);
+      await until([{ version: 3, lag_ms: 0 }]);
+      await vi.waitFor(async () => {
+        // A beat is left out while a write is under way.
+        clock.advance(1000);
+        const [row] = await rows();
+        expect(row?.["lag_ms"]).toBeGreaterThanOrEqual(1000);
+      }, waiting);
+      // Its time is of the first write that had the version.
+      expect((await rows())[0]?.["applied_ago"]).toBeGreaterThan(0);
+      await instance.close();
+      expect(await rows()).toEqual([]);
+      expect(problems).toEqual([]);
+    });
+
+    it("stands beside those of other processes, under any line of text", async () => {
+      const odd = `'; DROP TABLE "sluice_instances" -- ${"\u{1F600}".repeat(20)}`;
+      const one = run(odd);
+      await until([{ instance_id: odd }]);
+      run("b");
+      await until([{ instance_id: odd }, { instance_id: "b" }]);
+      await one.instance.close();
+      expect(await rows()).toMatchObject([{ instance_id: "b" }]);
+    });
+
+    it("is written again once its table is there again", async () => {
+      const { clock, problems } = run("a");
+      await until([{ instance_id: "a" }]);
+      await db.exec("ALTER TABLE sluice_instances RENAME TO elsewhere");
+      await vi.waitFor(() => {
+        clock.advance(1000);
+        expect(problems).toEqual([{ state: "failing", code: "42P01" }]);
+      }, waiting);
+      await db.exec(
+        "ALTER TABLE elsewhere RENAME TO sluice_instances; DELETE FROM sluice_instances",
+      );
+      await vi.waitFor(() => {
+        clock.advance(1000);
+        expect(problems.at(-1)?.state).toBe("beating");
+      }, waiting);
+      expect(await rows()).toMatchObject([{ instance_id: "a" }]);
+    });
+  },
+);

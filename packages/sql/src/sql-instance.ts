@@ -1,6 +1,8 @@
-import { ConfigError, describeValue, type Clock } from "@sluice/contract";
+import { functionSchema, parseOptions, type Clock } from "@sluice/contract";
 import { flagAgeMs } from "@sluice/policy";
+import { z } from "zod";
 import { callQuietly } from "./call-quietly.ts";
+import { clockSchema } from "./clock-schema.ts";
 import type { SqlDatabase } from "./database.ts";
 import { errorCode } from "./error-code.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
@@ -43,16 +45,34 @@ interface Beat {
 }
 
 const maxFeatures = 1000;
-const idPattern = /^\P{Cc}{1,128}$/u;
+/** What a timer of the runtime can do; some 25 days. */
+const maxMs = 2_147_000_000;
+
+const optionsSchema = z.strictObject({
+  clock: clockSchema,
+  id: z.string().regex(/^\P{Cc}{1,128}$/u, {
+    error: "1 to 128 characters, no control characters",
+  }),
+  flags: z.object({
+    versions: functionSchema,
+    onChange: functionSchema,
+    confirmedAt: functionSchema,
+  }),
+  names: z.unknown().optional(),
+  // A beat that never rests would be the database's undoing.
+  beatMs: z.int().min(10).max(maxMs).optional(),
+  closeMs: z.int().min(1).max(maxMs).optional(),
+  onProblem: functionSchema.optional(),
+});
 
 /**
  * Keeps this process's row in `sluice_instances`: that it lives, and which version of which flag it has
  * applied. One write at a time, at each beat and after each change of the flags.
- * @throws ConfigError for an id that is empty, too long or holds control characters, and for names that are none.
+ * @throws ConfigError naming the option that is wrong, or is no such option.
  */
 export function sqlInstance(db: SqlDatabase, options: SqlInstanceOptions): SqlInstance {
+  parseOptions("sqlInstance", optionsSchema, options);
   const { clock, id, flags } = options;
-  assertId(id);
   const { upsert, sweep, remove } = statements(sqlNames(options.names).table("sluice_instances"));
 
   /** The feature that changed last stands last. */
@@ -189,13 +209,4 @@ function statements(table: string): Statements {
       )`,
     remove: `DELETE FROM ${table} WHERE instance_id = $1`,
   };
-}
-
-function assertId(id: string): void {
-  if (idPattern.test(id)) return;
-  throw new ConfigError({
-    option: "id",
-    got: describeValue(id),
-    expected: "1 to 128 characters, no control characters",
-  });
 }

@@ -1,7 +1,10 @@
 import type { FlagProblem } from "@sluice/contract";
-import { FakeClock } from "@sluice/testkit";
-import { describe, expect, it, vi } from "vitest";
+import { describeOnDatabases, FakeClock, realClock } from "@sluice/testkit";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { SqlDatabase, SqlListenHandlers, SqlQuery } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
 import { sqlRoutes, type SqlRoutesOptions } from "./sql-routes.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -241,3 +244,99 @@ describe("routes from SQL", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 });
+
+describeOnDatabases(
+  "routes from SQL",
+  { postgres: (connectionString) => postgres({ connectionString }), pglite: () => pglite() },
+  (openDatabase) => {
+    const waiting = { timeout: 20_000, interval: 5 };
+    let db: SqlDatabase;
+    beforeAll(async () => {
+      db = await openDatabase();
+      await migrate(db);
+    }, 60_000);
+
+    const follow = async (
+      names: SqlRoutesOptions["names"] = {},
+      more: Partial<SqlRoutesOptions> = {},
+    ) => {
+      const seen = { bytes: 0 };
+      const query: SqlQuery = async (text, parameters) => {
+        const result = await db.query<never>(text, parameters);
+        seen.bytes += JSON.stringify(result.rows).length;
+        return result;
+      };
+      const clock = realClock;
+      const routes = sqlRoutes({ ...db, query }, { clock, random: () => 0.5, names, ...more });
+      onTestFinished(() => routes.close());
+      await routes.ready();
+      return { routes, seen };
+    };
+
+    it("are what stands in every column that a config has", async () => {
+      await db.exec(
+        `UPDATE ai_provider_configs SET enabled = false, weight = 7, timeout_ms = 8, max_retries = 9,
+          model = 'm', prompt_template_version = 'v', metadata = '{"a": 1}', position = 5
+        WHERE provider = 'openai'`,
+      );
+      const { routes } = await follow();
+      expect(routes.read()).toEqual([
+        expect.objectContaining({ provider: "custom" }),
+        {
+          environment: "prod",
+          provider: "openai",
+          enabled: false,
+          isDefault: true,
+          weight: 7,
+          timeoutMs: 8,
+          maxRetries: 9,
+          model: "m",
+          promptTemplateVersion: "v",
+          metadata: { a: 1 },
+        },
+      ]);
+    });
+
+    it("are heard of in listening, long before a poll", async () => {
+      const { routes } = await follow({}, { pollMs: 600_000, providers: ["custom"] });
+      const listener = vi.fn<() => void>();
+      routes.onChange(listener);
+      await db.exec("UPDATE ai_provider_configs SET weight = 3 WHERE provider = 'openai'");
+      await db.exec("UPDATE ai_provider_configs SET weight = 4 WHERE provider = 'custom'");
+      await vi.waitFor(() => expect(routes.read()).toMatchObject([{ weight: 4 }]), waiting);
+      // Nothing was told of the row that is not theirs.
+      expect(listener).toHaveBeenCalledOnce();
+    });
+
+    it("are read of a product's table, without the megabyte in a column of its own", async () => {
+      await db.exec(
+        `CREATE SCHEMA own;
+        CREATE TABLE own.ai_provider_configs (provider text, notes text);
+        INSERT INTO own.ai_provider_configs VALUES ('openai', repeat('x', 1000000));`,
+      );
+      const { routes, seen } = await follow({ schema: "own" }, { listen: false, pollMs: 20 });
+      expect(routes.read()).toMatchObject([{ provider: "openai", enabled: true, weight: 1 }]);
+      await db.exec("ALTER TABLE own.ai_provider_configs ADD COLUMN weight integer DEFAULT 6");
+      await vi.waitFor(() => expect(routes.read()).toMatchObject([{ weight: 6 }]), waiting);
+      expect(seen.bytes).toBeLessThan(500_000);
+    });
+
+    it("stay when their table is gone, and follow it when it is back", async () => {
+      const states: string[] = [];
+      const onState = ({ state, code = "" }: { state: string; code: string | undefined }): void =>
+        void states.push(`${state} ${code}`.trim());
+      await db.exec("CREATE SCHEMA gone; CREATE TABLE gone.ai_provider_configs (provider text)");
+      await db.exec("INSERT INTO gone.ai_provider_configs VALUES ('openai')");
+      const { routes } = await follow({ schema: "gone" }, { listen: false, pollMs: 20, onState });
+      const before = routes.read();
+      expect(before).toHaveLength(1);
+      await db.exec("ALTER TABLE gone.ai_provider_configs RENAME TO elsewhere");
+      await vi.waitFor(() => expect(states.at(-1)).toBe("unreachable 42P01"), waiting);
+      expect(routes.read()).toBe(before);
+      await db.exec("INSERT INTO gone.elsewhere VALUES ('custom')");
+      await db.exec("ALTER TABLE gone.elsewhere RENAME TO ai_provider_configs");
+      await vi.waitFor(() => expect(routes.read()).toHaveLength(2), waiting);
+      expect(states).toEqual(["polling", "unreachable 42P01", "polling"]);
+    });
+  },
+);

@@ -32,6 +32,20 @@ export interface SqlRoutes extends RouteSource {
   close(): void;
 }
 
+/** What a config is read of; each field has its column. */
+const columns: Readonly<Record<keyof ProviderConfig, string>> = {
+  environment: "environment",
+  provider: "provider",
+  enabled: "enabled",
+  isDefault: "is_default",
+  weight: "weight",
+  timeoutMs: "timeout_ms",
+  maxRetries: "max_retries",
+  model: "model",
+  promptTemplateVersion: "prompt_template_version",
+  metadata: "metadata",
+};
+
 /**
  * The rows of `ai_provider_configs` as the candidates of a route, live. A malformed row keeps the last
  * good rows, but for whom the newer ones plainly disable: to narrow is always allowed. While the table
@@ -59,13 +73,18 @@ export function sqlRoutes(db: SqlDatabase, options: SqlRoutesOptions): SqlRoutes
     const nextProblems = problem === undefined ? [] : [toFlagProblem(tableName, problem)];
     if (!isSame(nextProblems, problems)) problems = nextProblems;
     for (const told of problems) callQuietly(() => onProblem?.(told));
-    // A column that nobody reads, `updated_at` say, changes no route.
+    // A row of another environment, say, changes no route.
     if (isSame(next, rows)) return;
     rows = next;
     table.changed();
   };
 
-  const table = watchTable(db, { ...options, table: "ai_provider_configs", onRows: apply });
+  const table = watchTable(db, {
+    ...options,
+    table: "ai_provider_configs",
+    columns: [...Object.values(columns), "position"],
+    onRows: apply,
+  });
 
   return {
     name: "sql",

@@ -1,7 +1,9 @@
-import { FakeClock, seededRandom } from "@sluice/testkit";
+import { describeOnDatabases, FakeClock, seededRandom } from "@sluice/testkit";
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { SqlDatabase, SqlListenHandlers, SqlQuery } from "./database.ts";
+import { pglite } from "./pglite.ts";
+import { postgres } from "./postgres.ts";
 import { watchTables, type TableWatch, type WatchState } from "./watch-tables.ts";
 
 type Way = "answers" | "is silent" | Error;
@@ -475,3 +477,128 @@ describe("watchTables", () => {
     );
   });
 });
+
+// What takes a connection away in the middle needs a server of its own or a proxy: see sql-flags.test.ts and
+// test/faults, which run on PostgreSQL only.
+describeOnDatabases(
+  "watchTables",
+  { postgres: (connectionString) => postgres({ connectionString }), pglite: () => pglite() },
+  (openDatabase) => {
+    const waiting = { timeout: 20_000, interval: 5 };
+    const channel = "watched";
+    let db: SqlDatabase;
+    beforeAll(async () => {
+      db = await openDatabase();
+      // PGlite starts at first use, and takes its time.
+      await db.query("SELECT 1");
+    }, 60_000);
+    beforeEach(() =>
+      db.exec("DROP TABLE IF EXISTS t; CREATE TABLE t (value integer); INSERT INTO t VALUES (1);"),
+    );
+
+    /** No time passes on its clock but by the test. */
+    function watchingDatabase(options: { readonly listen?: boolean } = {}) {
+      const clock = new FakeClock();
+      const applied: number[] = [];
+      const states: WatchState[] = [];
+      const watch = watchTables(db, {
+        clock,
+        random: () => 0.5,
+        channel,
+        ...options,
+        async read(query) {
+          const { rows } = await query<{ value: number }>("SELECT value FROM t");
+          applied.push(rows[0]?.value ?? Number.NaN);
+        },
+        onState: (state) => states.push(state),
+      });
+      onTestFinished(() => watch.close());
+      const until = (value: number): Promise<void> =>
+        vi.waitFor(() => expect(applied.at(-1)).toBe(value), waiting);
+      return { clock, watch, applied, states, until };
+    }
+    const change = (value: number): Promise<void> =>
+      db.exec(`UPDATE t SET value = ${value}; NOTIFY ${channel};`);
+
+    it("hears a change without time passing, and reads once for each", async () => {
+      const { applied, states, until } = watchingDatabase();
+      await until(1);
+      await change(2);
+      await until(2);
+      await change(3);
+      await until(3);
+      expect(applied).toEqual([1, 2, 3]);
+      expect(states).toEqual([{ state: "listening", code: undefined }]);
+    });
+
+    it("ends in what was committed last, however many changes are announced at once", async () => {
+      const { applied, until } = watchingDatabase();
+      await until(1);
+      await Promise.all(Array.from({ length: 50 }, (_, at) => change(at + 2)));
+      const { rows } = await db.query<{ value: number }>("SELECT value FROM t");
+      await until(rows[0]?.value ?? Number.NaN);
+      expect(applied.length).toBeLessThan(100);
+    });
+
+    it("hears nothing of a change that is rolled back, and nothing before it is committed", async () => {
+      const { watch, applied, until } = watchingDatabase();
+      await until(1);
+      const undone = db.transaction(async (query) => {
+        await query("UPDATE t SET value = 2");
+        await query(`NOTIFY ${channel}`);
+        throw new Error("undone");
+      });
+      await expect(undone).rejects.toThrow("undone");
+      await watch.refresh();
+      expect(new Set(applied)).toEqual(new Set([1]));
+      await change(3);
+      await until(3);
+    });
+
+    it("sees a change by its poll where it does not listen", async () => {
+      const { clock, until, states } = watchingDatabase({ listen: false });
+      await until(1);
+      await change(2);
+      clock.advance(1000);
+      await until(2);
+      expect(states).toEqual([{ state: "polling", code: undefined }]);
+    });
+
+    it("is still heard at each heartbeat, so none of them is taken for a pooler's", async () => {
+      const { clock, watch, states, until } = watchingDatabase();
+      await until(1);
+      for (let beat = 0; beat < 4; beat += 1) {
+        // Over the same connection, so the heartbeat before it was answered.
+        await watch.refresh();
+        clock.advance(1000);
+      }
+      await change(9);
+      await until(9);
+      expect(states).toEqual([{ state: "listening", code: undefined }]);
+    });
+
+    it("says why it can't read, refuses a refresh, and comes back", async () => {
+      const { clock, watch, states, until } = watchingDatabase();
+      await until(1);
+      await db.exec("ALTER TABLE t RENAME TO u");
+      await expect(watch.refresh()).rejects.toMatchObject({ code: "42P01" });
+      expect(watch.trouble()).toBe("42P01");
+      expect(states.at(-1)).toEqual({ state: "unreachable", code: "42P01" });
+      await db.exec("UPDATE u SET value = 2; ALTER TABLE u RENAME TO t;");
+      clock.advance(1000);
+      await until(2);
+      expect(watch.trouble()).toBeUndefined();
+    });
+
+    it("hears nothing once it is closed", async () => {
+      const { clock, watch, applied, until } = watchingDatabase();
+      await until(1);
+      watch.close();
+      const other = watchingDatabase();
+      await change(2);
+      await other.until(2);
+      expect(applied).toEqual([1]);
+      expect(clock.pendingTimers).toBe(0);
+    });
+  },
+);

@@ -49,6 +49,7 @@ async function watching(
     clock,
     random: () => 0.5,
     table: "provider_things",
+    columns: ["a"],
     onRows(rows, tableName) {
       seen.push(rows);
       tableNames.add(tableName);
@@ -101,6 +102,7 @@ describe("watchTable", () => {
       clock,
       random: () => 0.5,
       table: "provider_things",
+      columns: ["a"],
       onRows: () => undefined,
     });
     const confirmed = table.ready().then(() => table.confirmedAt().monotonicMs);
@@ -146,7 +148,14 @@ describe("watchTable", () => {
     const { db } = fakeDatabase();
     const table = watchTable(
       { ...db, query: silent, listen: silent },
-      { clock, random: () => 0.5, listen: false, table: "x", onRows: () => undefined },
+      {
+        clock,
+        random: () => 0.5,
+        listen: false,
+        table: "x",
+        columns: ["a"],
+        onRows: () => undefined,
+      },
     );
     await clock.advanceAsync(999);
     expect(table.trouble()).toBeUndefined();

@@ -1,6 +1,7 @@
 import { functionSchema, parseOptions, type Clock, type Confirmation } from "@sluice/contract";
 import { z } from "zod";
 import { callQuietly } from "./call-quietly.ts";
+import { clockSchema } from "./clock-schema.ts";
 import type { SqlDatabase } from "./database.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
 import { WatchError } from "./watch-error.ts";
@@ -25,7 +26,7 @@ export interface SqlWatchOptions {
 /** A poll that never rests would be the database's undoing. */
 const interval = z.int().min(10).max(2_147_000_000).optional();
 const watchShape = {
-  clock: z.unknown(),
+  clock: clockSchema,
   random: functionSchema,
   names: z.unknown().optional(),
   listen: z.boolean().optional(),
@@ -42,6 +43,8 @@ export function assertWatchOptions(where: string, options: object, more: z.ZodRa
 export interface WatchTableOptions extends SqlWatchOptions {
   /** By our name for it. */
   readonly table: string;
+  /** Those that are read, in plain lower case, where the table has them; no other is fetched. */
+  readonly columns: readonly string[];
   /**
    * All its rows as JSON objects, in any order, and the table's name for people. Called at each read of a
    * database that is no standby; where it throws, the read has failed.
@@ -81,9 +84,7 @@ export function watchTable(db: SqlDatabase, options: WatchTableOptions): Watched
   const names = sqlNames(options.names);
   const table = names.table(options.table);
   const tableName = table.replaceAll('"', "");
-  // One row whatever the table holds, so an empty table can't hide that a standby answers.
-  const statement = `SELECT pg_is_in_recovery() AS standby,
-    (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]'::jsonb) FROM ${table} AS t) AS table_rows`;
+  const statement = readStatement(table, options.columns);
 
   const first = Promise.withResolvers<void>();
   const listeners = new Set<() => void>();
@@ -134,4 +135,30 @@ export function watchTable(db: SqlDatabase, options: WatchTableOptions): Watched
       first.resolve();
     },
   };
+}
+
+/**
+ * A name that the table lacks means the column of `none`, and its key is taken out again: a column that is
+ * added later counts from the next read on. There is one row whatever the table holds, so an empty table
+ * can't hide that a standby answers.
+ */
+function readStatement(table: string, columns: readonly string[]): string {
+  const list = (each: (column: string) => string): string => columns.map(each).join(", ");
+  return `SELECT pg_is_in_recovery() AS standby, (
+      SELECT coalesce(jsonb_agg(known.columns - lacking.names), '[]'::jsonb)
+      FROM (SELECT ${list((column) => `NULL AS "${column}"`)}) AS none
+      CROSS JOIN LATERAL (
+        SELECT jsonb_build_object(${list((column) => `'${column}', "${column}"`)}) AS columns
+        FROM ${table} AS t
+      ) AS known
+      CROSS JOIN (
+        SELECT ARRAY(
+          SELECT wanted FROM unnest('{${columns.join(",")}}'::text[]) AS wanted
+          WHERE NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = '${table}'::regclass AND attname = wanted AND NOT attisdropped
+          )
+        ) AS names
+      ) AS lacking
+    ) AS table_rows`;
 }

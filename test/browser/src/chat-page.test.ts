@@ -216,6 +216,7 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
     await page.keyboard.press("Enter");
     await page.locator(".answer").filter({ hasText: "The app does not answer." }).waitFor();
     await state(page, "the app does not answer");
+    expect(await page.locator("#flag-heard").textContent()).toBe("does not answer");
     expect(await page.getByRole("button", { name: "Send" }).isEnabled()).toBe(true);
   });
 

@@ -54,6 +54,66 @@ describe("the page of the parts", () => {
       "`guardedLanguageModel`: fallback is not documented",
     ],
     [
+      "a default that stands in for an option",
+      ["| `heartbeatMs` | ms | 1000 |", "| `heartbeatMs` | ms | 2000 |"],
+      "`sqlFlags`: heartbeatMs: the default is 1000",
+    ],
+    [
+      "a default where an option is undefined",
+      ["| `everyMs` | ms | 300000 |", "| `everyMs` | ms | 3600000 |"],
+      "`latencyRollup`: everyMs: the default is 300000",
+    ],
+    [
+      "a default of one schema among others",
+      ["| `transactionMs` | ms | 10000 |", "| `transactionMs` | ms | 5000 |"],
+      "The socket: transactionMs: the default is 10000",
+    ],
+    [
+      "a default that several members share",
+      ['| `timeZone` | text | "UTC" |', '| `timeZone` | text | "CET" |'],
+      '`redisAdmission`: timeZone: the default is "UTC"',
+    ],
+    [
+      "a missing option of a flag source",
+      ["| `exclusive` |", "| |"],
+      "`sqlFlags`: exclusive is not documented",
+    ],
+    [
+      "an invented option of a store",
+      ["| `reservationMs` |", "| `holdMs` |"],
+      "`redisAdmission`: holdMs is documented and does not exist",
+    ],
+    [
+      "what is required",
+      ["| `processId` | text | required |", "| `processId` | text | none |"],
+      "`redisAdmission`: processId is required",
+    ],
+    [
+      "what is not required",
+      ["| `folder` | text | none: rows are in memory |", "| `folder` | text | required |"],
+      "`pglite`: folder is not required",
+    ],
+    [
+      "a type",
+      ["| `features` | list | required |", "| `features` | text | required |"],
+      "`openFeatureFlags`: features: the type is list",
+    ],
+    [
+      "a part that is in no package",
+      ["`sqlInstance`, `recordWriter`,", "`recordWriter`,"],
+      "Where they are: sqlInstance is not documented",
+    ],
+    [
+      "a part in the wrong package",
+      ["`redisAdmission`, `connectRedis` |", "`redisAdmission`, `connectRedis`, `pglite` |"],
+      "Where they are: pglite is not in @sluice/redis",
+    ],
+    [
+      "a part without options",
+      ["`countResponses(guard)` has no options", "`countResponses(guard, options)`"],
+      "countResponses: it is not told that it has no options",
+    ],
+    [
       "a default that is none",
       ["| `userInFlight` | none |", "| `userInFlight` | 2 |"],
       "`memoryAdmission`: userInFlight: the default is none that is a value",

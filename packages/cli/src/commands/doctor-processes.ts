@@ -3,12 +3,16 @@ import type { Session } from "../cli-context.ts";
 import { printTable } from "../print-table.ts";
 import type { DoctorCheck } from "./doctor-check.ts";
 
-/** A living process that is stale, or behind the table. */
-export interface TroubledProcess {
+/** A living process; in trouble where it is stale, or behind the table in some feature. */
+export interface LivingProcess {
   readonly instanceId: string;
   readonly applicationName: string;
+  /** Its last beat, by the server's clock in UTC. */
+  readonly seenAt: string;
   /** How old its flags were at its last beat; null before it read any. */
   readonly lagMs: number | null;
+  /** The version that it has of each feature. */
+  readonly applied: Readonly<Record<string, number>>;
   readonly stale: boolean;
   readonly behind: readonly FeatureBehind[];
 }
@@ -22,18 +26,22 @@ export interface FeatureBehind {
 }
 
 export interface ProcessesCheck extends DoctorCheck {
-  /** At most 100, the first by id. */
-  readonly processes: readonly TroubledProcess[];
+  /** How many live; undefined where nobody could tell. */
+  readonly alive?: number;
+  /** At most 100, those in trouble before others, by their last beat from the newest. */
+  readonly processes: readonly LivingProcess[];
 }
 
 /** The guard's default. */
 const maxStalenessMs = 5000;
 
-const troubledSchema = z.array(
+const listedSchema = z.array(
   z.object({
     instanceId: z.string(),
     applicationName: z.string(),
+    seenAt: z.string(),
     lagMs: z.number().nullable(),
+    applied: z.record(z.string(), z.int()),
     stale: z.boolean(),
     behind: z.array(
       z.object({ feature: z.string(), applied: z.int().nullable(), version: z.int() }),
@@ -56,7 +64,7 @@ export async function checkProcesses({ db, names }: Session): Promise<ProcessesC
     alive: number;
     stale: number;
     behind: number;
-    troubled: unknown;
+    listed: unknown;
   }>(
     `WITH flags AS (
        SELECT t.feature_name AS feature, (to_jsonb(t) ->> 'version')::bigint AS version
@@ -64,7 +72,7 @@ export async function checkProcesses({ db, names }: Session): Promise<ProcessesC
        WHERE (to_jsonb(t) ->> 'updated_at')::timestamptz
          < clock_timestamp() - $1::double precision * interval '1 millisecond'
      ), living AS (
-       SELECT instance_id, application_name, lag_ms,
+       SELECT instance_id, application_name, seen_at, applied, lag_ms,
          lag_ms IS NULL OR lag_ms > $1::double precision AS stale,
          coalesce((
            SELECT jsonb_agg(jsonb_build_object(
@@ -75,34 +83,40 @@ export async function checkProcesses({ db, names }: Session): Promise<ProcessesC
              OR (NOT applied ? feature AND (SELECT count(*) FROM jsonb_object_keys(applied)) < 1000)
          ), '[]') AS behind
        FROM ${table} WHERE seen_at > clock_timestamp() - interval '15 seconds'
-     ), troubled AS (
-       SELECT * FROM living WHERE stale OR behind <> '[]' ORDER BY instance_id LIMIT 100
+     ), listed AS (
+       SELECT * FROM living ORDER BY stale OR behind <> '[]' DESC, seen_at DESC, instance_id LIMIT 100
      )
      SELECT count(*)::integer AS alive,
        (count(*) FILTER (WHERE stale))::integer AS stale,
        (count(*) FILTER (WHERE behind <> '[]'))::integer AS behind,
        (SELECT coalesce(jsonb_agg(jsonb_build_object(
-         'instanceId', instance_id, 'applicationName', application_name, 'lagMs', lag_ms,
-         'stale', stale, 'behind', behind
-       ) ORDER BY instance_id), '[]') FROM troubled) AS troubled
+         'instanceId', instance_id, 'applicationName', application_name,
+         'seenAt', to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+         'lagMs', lag_ms, 'stale', stale, 'behind', behind, 'applied', (
+           SELECT coalesce(jsonb_object_agg(feature, has -> 'version'), '{}')
+           FROM jsonb_each(applied) AS told (feature, has) WHERE has ? 'version'
+         )
+       ) ORDER BY seen_at DESC, instance_id), '[]') FROM listed) AS listed
      FROM living`,
     [maxStalenessMs],
   );
-  const { alive = 0, stale = 0, behind = 0, troubled = [] } = rows[0] ?? {};
+  const { alive = 0, stale = 0, behind = 0, listed = [] } = rows[0] ?? {};
   return {
     check: "processes",
     ok: stale === 0 && behind === 0,
     detail: `${String(alive)} alive, ${String(stale)} with stale flags, ${String(behind)} behind the table`,
-    processes: troubledSchema.parse(troubled),
+    alive,
+    processes: listedSchema.parse(listed),
   };
 }
 
-/** Those processes as a table for people; nothing where all is well. */
-export function printProcesses(processes: readonly TroubledProcess[]): string {
-  if (processes.length === 0) return "";
+/** Those of them in trouble as a table for people; nothing where all is well. */
+export function printProcesses(processes: readonly LivingProcess[]): string {
+  const troubled = processes.filter(({ stale, behind }) => stale || behind.length > 0);
+  if (troubled.length === 0) return "";
   return `\n${printTable(
     ["process", "application", "stale", "lag ms", "behind"],
-    processes.map(({ instanceId, applicationName, stale, lagMs, behind }) => [
+    troubled.map(({ instanceId, applicationName, stale, lagMs, behind }) => [
       instanceId,
       applicationName,
       stale,

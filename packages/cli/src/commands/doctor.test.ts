@@ -141,18 +141,28 @@ describe.skipIf(skipped)("doctor", () => {
       ].join("\n"),
     );
     expect(await check("processes", exitCodes.checkFailed)).toMatchObject({
+      alive: 4,
       processes: [
         {
           instanceId: "behind",
           applicationName: "app behind",
+          seenAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
           lagMs: 10,
+          applied: { a: 1, b: 2, c: 2, just_changed: 1 },
           stale: false,
           behind: [
             { feature: "a", applied: 1, version: 2 },
             { feature: "d", applied: null, version: 2 },
           ],
         },
-        { instanceId: "new", lagMs: null, stale: true },
+        {
+          instanceId: "fresh",
+          lagMs: 10,
+          applied: { a: 2, b: 2, c: 3, d: 2, just_changed: 1 },
+          stale: false,
+          behind: [],
+        },
+        { instanceId: "new", lagMs: null, applied: { just_changed: 1 }, stale: true },
         { instanceId: "stale", lagMs: 6000.4, stale: true, behind: [] },
       ],
     });
@@ -166,7 +176,27 @@ describe.skipIf(skipped)("doctor", () => {
        SELECT 'full', 'app', now() + interval '1 minute', jsonb_object_agg('f' || n, '{}'), 10
        FROM generate_series(1, 1000) AS n`,
     );
-    expect(await check("processes", exitCodes.done)).toMatchObject({ ok: true, processes: [] });
+    expect(await check("processes", exitCodes.done)).toMatchObject({
+      ok: true,
+      alive: 1,
+      processes: [{ instanceId: "full", stale: false, behind: [], applied: {} }],
+    });
+  });
+
+  it("lists 100 of all as JSON, from the newest beat, and leaves out none in trouble", async () => {
+    await db.exec(
+      `INSERT INTO sluice_instances (instance_id, application_name, seen_at, applied, lag_ms)
+       SELECT 'process-' || n, 'app', now() + interval '5 minutes' - n * interval '1 second',
+         '{"f": {"version": 7}}', CASE n WHEN 120 THEN 6000 ELSE 10 END
+       FROM generate_series(1, 120) AS n`,
+    );
+    const ids = [...Array.from({ length: 99 }, (_, at) => at + 1), 120];
+    expect(await check("processes", exitCodes.checkFailed)).toMatchObject({
+      detail: "120 alive, 1 with stale flags, 0 behind the table",
+      alive: 120,
+      processes: ids.map((id) => ({ instanceId: `process-${id}`, stale: id === 120 })),
+    });
+    expect((await doctor()).out.split("\n\n")[1]?.match(/^process-\d+/gm)).toEqual(["process-120"]);
   });
 
   it("says by how much the server's clock is another, which is no fault", async () => {

@@ -1,13 +1,22 @@
+import { systemClock } from "@sluice/guard";
 import { Command } from "commander";
+import { beginChange } from "../change-agreed.ts";
 import { changeFlag } from "../change-flag.ts";
-import type { CliContext } from "../cli-context.ts";
+import type { CliContext, Session } from "../cli-context.ts";
 import { awaitFleet, defaultWaitMs, fleetLine } from "../await-fleet.ts";
 import { CliFailure } from "../cli-failure.ts";
+import { blockersAsJson, describeBlockers } from "../describe-blockers.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { featureArgument, reasonOption } from "../flag-options.ts";
-import { findFlag, noSuchFeature } from "../flag-row.ts";
+import { findFlag, noSuchFeature, type FlagRow } from "../flag-row.ts";
 import { printFlags } from "../flag-table.ts";
 import { integerIn } from "../parse-value.ts";
+import { BlockedError, withBlockers } from "../with-blockers.ts";
+
+interface KillOptions {
+  readonly reason?: string;
+  readonly waitMs: number;
+}
 
 export function killCommand(context: CliContext): Command {
   return new Command("kill")
@@ -21,16 +30,13 @@ export function killCommand(context: CliContext): Command {
       defaultWaitMs,
     )
     .addHelpText("after", '\nExample:\n  sluice kill slotgen_ai --reason "wrong answers"\n')
-    .action((feature: string, options: { reason?: string; waitMs: number }) =>
+    .action((feature: string, options: KillOptions) =>
       context.withSession(async (session) => {
-        const stored = await findFlag(session.db.query, session.names, feature);
-        if (stored === undefined) throw noSuchFeature(feature);
-        const flag = await changeFlag(context, session, {
-          feature,
-          // A flag table of the product's own may know no kill; closed is closed.
-          patch: stored.columns.has("killed") ? { killed: true } : { enabled: false, percent: 0 },
-          reason: options.reason,
-          yes: false,
+        const flag = await withBlockers(session, systemClock, (watched) =>
+          shut(context, watched, feature, options.reason),
+        ).catch((error: unknown) => {
+          if (error instanceof BlockedError) throw notKilled(context, feature, error);
+          throw error;
         });
         const fleet = await awaitFleet(session, flag, options.waitMs);
         context.show({ ...flag, fleet: fleet ?? null }, () =>
@@ -44,4 +50,32 @@ export function killCommand(context: CliContext): Command {
         }
       }),
     );
+}
+
+async function shut(
+  context: CliContext,
+  session: Session,
+  feature: string,
+  reason: string | undefined,
+): Promise<FlagRow> {
+  const stored = await session.db.transaction(async (query) => {
+    await beginChange(query, undefined);
+    return findFlag(query, session.names, feature);
+  });
+  if (stored === undefined) throw noSuchFeature(feature);
+  return changeFlag(context, session, {
+    feature,
+    // A flag table of the product's own may know no kill; closed is closed.
+    patch: stored.columns.has("killed") ? { killed: true } : { enabled: false, percent: 0 },
+    reason,
+    yes: false,
+  });
+}
+
+function notKilled(context: CliContext, feature: string, { blockers }: BlockedError): CliFailure {
+  context.show({ feature, ...blockersAsJson(blockers) }, () => "");
+  return new CliFailure(
+    exitCodes.refused,
+    `not killed: a lock is held by ${describeBlockers(blockers)}, then kill again`,
+  );
 }

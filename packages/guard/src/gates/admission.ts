@@ -8,11 +8,9 @@ import {
   type Verdict,
 } from "@sluice/contract";
 import type { Candidate } from "../candidate.ts";
+import { inTime } from "../in-time.ts";
 import { reservationHold } from "../reservations.ts";
 import type { Gate, GateContext, GateSetting } from "./gate.ts";
-
-/** A remote store has a shorter deadline of its own; this one is for a store that forgets to answer. */
-const answerMs = 2000;
 
 /** The worst case of the call that a request would begin with; undefined where it can't be counted. */
 export type FirstCall<In> = (
@@ -37,7 +35,9 @@ export function admissionGate<In>(
       if (firstCall !== undefined && call === undefined) return uncounted;
       const reply = store.acquire(context.request.subject, call?.ask);
       if (!(reply instanceof Promise)) return toVerdict(reply, setting, context, call?.candidate);
-      return inTime(reply, clock, (late) => toVerdict(late, setting, context, call?.candidate));
+      return inTime(reply, clock, giveBack).then((first) =>
+        toVerdict(first === "late" ? "unavailable" : first, setting, context, call?.candidate),
+      );
     },
   };
 }
@@ -45,33 +45,11 @@ export function admissionGate<In>(
 const uncounted: Verdict = { effect: "indeterminate", reason: Reason.BUDGET_TOKENS };
 const unavailable: Verdict = { effect: "indeterminate", reason: Reason.STORE_UNAVAILABLE };
 
-/** The answer, or that there is none in time; a lease that comes too late is given back. */
-async function inTime(
-  reply: Promise<AdmissionReply | "unavailable">,
-  clock: Clock,
-  toVerdictOf: (reply: AdmissionReply | "unavailable") => Verdict,
-): Promise<Verdict> {
-  const { promise: tooLate, resolve } = Promise.withResolvers<"too late">();
-  const cancel = clock.after(answerMs, () => resolve("too late"));
-  try {
-    const first = await Promise.race([reply, tooLate]);
-    if (first !== "too late") return toVerdictOf(first);
-    void giveBack(reply);
-    return unavailable;
-  } finally {
-    cancel();
-  }
-}
-
-async function giveBack(reply: Promise<AdmissionReply | "unavailable">): Promise<void> {
-  try {
-    const late = await reply;
-    if (late === "unavailable" || !late.admitted) return;
-    late.lease.release();
-    late.reservation?.void();
-  } catch {
-    // It was given up already.
-  }
+/** A lease that comes too late is given back. */
+function giveBack(late: AdmissionReply | "unavailable"): void {
+  if (late === "unavailable" || !late.admitted) return;
+  late.lease.release();
+  late.reservation?.void();
 }
 
 function toVerdict<In>(

@@ -1,11 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { postgresAnswers, postgresForTests } from "@sluice/testkit";
-import express from "express";
-import request from "supertest";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { fileURLToPath } from "node:url";
+import { postgresAnswers, postgresForTests, startProcess } from "@sluice/testkit";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { codesOf, readPage, tableUnder } from "../read-page.ts";
 import { readText } from "../repository.ts";
-import { page, wire } from "./metrics-in-sql.ts";
+import { page } from "./metrics-in-sql.ts";
 
 const skipped = process.env["CI"] !== "true" && !postgresAnswers();
 const blocks = readPage(readText(page))
@@ -87,39 +86,27 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
 });
 
 describe("the wiring of the page", () => {
-  it("counts what authentication refuses and what is answered, and closes on SIGTERM", async () => {
-    const written: string[] = [];
-    const db = {
-      query: (_text: string, parameters: readonly unknown[] = []) => {
-        written.push(JSON.stringify(parameters));
-        return Promise.resolve({ rows: [], affected: 0 });
-      },
+  it("counts what authentication refuses and what is answered, and at SIGTERM writes that and ends", async () => {
+    const app = startProcess(fileURLToPath(new URL("metrics-in-sql-app.ts", import.meta.url)));
+    onTestFinished(async () => void (await app.kill()));
+    const [, port = ""] = await app.printed(/listening on (\d+)/);
+    const ask = async (headers: Readonly<Record<string, string>>): Promise<number> => {
+      const response = await fetch(`http://127.0.0.1:${port}/api/faq`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ text: "When do you open?" }),
+      });
+      await response.arrayBuffer();
+      return response.status;
     };
-    const before = process.listeners("SIGTERM");
-    const app = express();
-    wire({
-      db,
-      app,
-      authenticate: (req, res, next) => {
-        if (req.headers.authorization === undefined) res.sendStatus(401);
-        else next();
-      },
-      subject: (req) => String(req.headers.authorization),
-    });
-    const ask = () => request(app).post("/api/faq").send({ text: "When do you open?" });
-    await ask().expect(401);
-    await ask().set("authorization", "alice").expect(200);
-    const [onSigterm, ...others] = process
-      .listeners("SIGTERM")
-      .filter((listener) => !before.includes(listener));
-    expect(others).toEqual([]);
-    onSigterm?.("SIGTERM");
-    await vi.waitFor(() => {
-      const told = written.join("").replaceAll("\\", "");
-      expect(told).toContain('"401":1');
-      expect(told).toContain('"200":1');
-      expect(told).toContain('"SUCCEEDED":1');
-    });
-    if (onSigterm !== undefined) process.removeListener("SIGTERM", onSigterm);
-  });
+    expect(await ask({})).toBe(401);
+    expect(await ask({ authorization: "alice" })).toBe(200);
+    app.signal("SIGTERM");
+    expect(await app.ended).toEqual({ code: 0, signal: null });
+    const told = app.stdout.replaceAll("\\", "");
+    expect(told).toContain('"401":1');
+    expect(told).toContain('"200":1');
+    expect(told).toContain('"SUCCEEDED":1');
+    expect(app.stderr).toBe("");
+  }, 20_000);
 });

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Server } from "node:http";
 import { countResponses, guardRoute } from "@sluice/express";
 import { createGuard, defineContract, staticFlags, systemClock } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
@@ -13,13 +14,14 @@ export interface Wiring {
   readonly app: Express;
   readonly authenticate: RequestHandler;
   readonly subject: (req: Request) => string;
+  readonly port: number;
 }
 
 const answer = z.object({ status: z.literal("OK"), reply: z.string() });
 const input = z.object({ text: z.string() });
 
-export function wire(wiring: Wiring): void {
-  const { db, app, authenticate, subject } = wiring;
+export function wire(wiring: Wiring): Server {
+  const { db, app, authenticate, subject, port } = wiring;
   const options = {
     feature: "faq_ai",
     contract: defineContract({
@@ -44,6 +46,11 @@ export function wire(wiring: Wiring): void {
   const guard = createGuard({ ...options, metrics: windows.sink });
   app.use("/api/faq", countResponses(guard), authenticate);
   app.post("/api/faq", guardRoute(guard, { subject, input }));
-  process.once("SIGTERM", () => void windows.close());
+  const server = app.listen(port);
+  process.once("SIGTERM", () => {
+    // First the open answers, for they are counted, too.
+    server.close(() => void windows.close().then(() => process.exit()));
+  });
   // #endregion
+  return server;
 }

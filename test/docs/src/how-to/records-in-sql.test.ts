@@ -1,11 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { migrate, postgres, type RecordWriterState, type SqlDatabase } from "@sluice/sql";
 import { postgresAnswers, postgresForTests } from "@sluice/testkit";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import express from "express";
+import request from "supertest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { codesIn, readPage } from "../read-page.ts";
 import { readText, ROOT } from "../repository.ts";
-import { page } from "./records-in-sql.ts";
+import { page, wire } from "./records-in-sql.ts";
 
 const skipped = process.env["CI"] !== "true" && !postgresAnswers();
 const text = readText(page);
@@ -75,5 +78,83 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
     expect(told?.rows.flatMap((row) => codesIn(row("column"))).toSorted()).toEqual(
       columns.toSorted(),
     );
+  });
+});
+
+/** Each that there is: one that is added or taken away does not compile. */
+const states: Readonly<Record<RecordWriterState, true>> = {
+  written: true,
+  away: true,
+  refused: true,
+  refusing: true,
+  dropping: true,
+};
+
+it("has a row for each state that onProblem is told", () => {
+  const told = readPage(text).tables.find((table) => table.columns[0] === "state");
+  expect(told?.rows.flatMap((row) => codesIn(row("state"))).toSorted()).toEqual(
+    Object.keys(states).toSorted(),
+  );
+});
+
+/** The page's application, with what it says and the listener that it has for SIGTERM. */
+function wired(db: Pick<SqlDatabase, "query">) {
+  const before = process.listeners("SIGTERM");
+  const lines: string[] = [];
+  const app = express();
+  wire({
+    db,
+    app,
+    subject: (req) => String(req.headers.authorization),
+    console: { warn: (line) => lines.push(line) },
+  });
+  const added = process.listeners("SIGTERM").filter((listener) => !before.includes(listener));
+  onTestFinished(() => {
+    for (const listener of added) process.removeListener("SIGTERM", listener);
+  });
+  return {
+    lines,
+    ask: () =>
+      request(app)
+        .post("/api/faq")
+        .set("authorization", "alice")
+        .send({ text: "When do you open?" }),
+    terminate: () => {
+      for (const listener of added) listener("SIGTERM");
+    },
+  };
+}
+
+describe("the wiring of the page", () => {
+  it.skipIf(skipped)("writes a row per request, on SIGTERM at once", patiently, async () => {
+    const database = postgresForTests();
+    onTestFinished(() => database.drop());
+    const db = postgres({ connectionString: database.connectionString });
+    onTestFinished(() => db.close());
+    await migrate(db);
+    const { lines, ask, terminate } = wired(db);
+    await ask().expect(200);
+    await ask().expect(200);
+    terminate();
+    await vi.waitFor(async () => {
+      const { rows } = await db.query(
+        "SELECT feature, outcome, count(*)::integer AS n FROM ai_training_examples GROUP BY 1, 2",
+      );
+      expect(rows).toEqual([{ feature: "faq_ai", outcome: "SUCCEEDED", n: 2 }]);
+    }, patiently);
+    expect(lines).toEqual([]);
+  });
+
+  it("says once that the database is away, and answers none the less", patiently, async () => {
+    const { lines, ask, terminate } = wired({
+      query: () => Promise.reject(Object.assign(new Error("gone"), { code: "ECONNREFUSED" })),
+    });
+    await ask().expect(200);
+    await vi.waitFor(() => {
+      expect(lines).toEqual(["records: away ECONNREFUSED, 1 wait, 0 lost"]);
+    }, patiently);
+    await ask().expect(200);
+    terminate();
+    expect(lines).toHaveLength(1);
   });
 });

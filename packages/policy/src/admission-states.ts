@@ -1,0 +1,83 @@
+import type { AdmissionAsk, AdmissionState, BudgetCaps, BudgetUse } from "@sluice/contract";
+import type { AdmissionLimits } from "./admit.ts";
+import { unused } from "./budget-ledger.ts";
+import type { DailyBudgets } from "./day-budgets.ts";
+import { rateStanding } from "./gcra.ts";
+
+/** What was counted when a request was answered. */
+export interface CountsAtAnswer {
+  /** In flight. */
+  readonly user: number;
+  readonly global: number;
+  /** The rate's arrival time. */
+  readonly tatMs: number;
+  readonly nowMs: number;
+  /** Of the day; undefined without such a budget. */
+  readonly userUse: BudgetUse | undefined;
+  readonly globalUse: BudgetUse | undefined;
+  readonly dayEndsInMs: number;
+}
+
+/** Each dimension that has a limit, as it stood at an answer. */
+export function statesAt(
+  counts: CountsAtAnswer,
+  limits: AdmissionLimits & DailyBudgets,
+  modes: AdmissionAsk["modes"],
+): readonly AdmissionState[] {
+  const { userInFlight, globalInFlight, messageRate, userBudget, globalBudget } = limits;
+  const states: AdmissionState[] = [];
+  const placesOf = (
+    dimension: "user_in_flight" | "global_in_flight",
+    places: typeof userInFlight,
+    count: number,
+  ): void => {
+    if (places === undefined) return;
+    states.push({
+      dimension,
+      mode: modes?.[dimension] ?? places.mode,
+      limit: places.limit,
+      remaining: Math.max(0, places.limit - count),
+      // Nothing tells when a place becomes free.
+      resetMs: 0,
+    });
+  };
+  const budgetOf = (
+    dimension: "user_budget" | "global_budget",
+    caps: typeof userBudget,
+    use: BudgetUse = unused,
+  ): void => {
+    if (caps === undefined) return;
+    const { limit, spent, unit } = measured(caps, use);
+    states.push({
+      dimension,
+      mode: modes?.[dimension] ?? caps.mode,
+      unit,
+      limit,
+      remaining: Math.max(0, limit - spent),
+      resetMs: Math.max(0, counts.dayEndsInMs),
+    });
+  };
+  placesOf("user_in_flight", userInFlight, counts.user);
+  placesOf("global_in_flight", globalInFlight, counts.global);
+  if (messageRate !== undefined) {
+    states.push({
+      dimension: "message_rate",
+      mode: modes?.message_rate ?? messageRate.mode,
+      limit: messageRate.burst,
+      ...rateStanding(counts.tatMs, counts.nowMs, messageRate),
+    });
+  }
+  budgetOf("user_budget", userBudget, counts.userUse);
+  budgetOf("global_budget", globalBudget, counts.globalUse);
+  return states;
+}
+
+/** A budget may cap several things; it is told by the first of them. */
+function measured(
+  { calls, tokens, costNanoUsd }: BudgetCaps,
+  use: BudgetUse,
+): { readonly limit: number; readonly spent: number; readonly unit: AdmissionState["unit"] } {
+  if (calls !== undefined) return { limit: calls, spent: use.calls, unit: "calls" };
+  if (tokens !== undefined) return { limit: tokens, spent: use.tokens, unit: "tokens" };
+  return { limit: costNanoUsd ?? 0, spent: use.costNanoUsd, unit: "nano_usd" };
+}

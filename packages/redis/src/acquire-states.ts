@@ -1,0 +1,77 @@
+import {
+  admissionDimensions,
+  type AdmissionAsk,
+  type AdmissionDimension,
+  type AdmissionState,
+  type BudgetUse,
+} from "@sluice/contract";
+import { modeOf, noLimit, type BudgetPolicy, type Policies } from "./policies.ts";
+
+/** What a script counted, by each policy's place; a candidate's is skipped. */
+export interface Counts {
+  readonly inFlight: (place: number) => number;
+  /** How far the rate's arrival time is ahead of now, in milliseconds. */
+  readonly aheadMs: (place: number) => number;
+  readonly used: (place: number) => BudgetUse;
+}
+
+/** Redis tells how far ahead a rate is to the microsecond. */
+const roundingMs = 0.001;
+
+/** Each dimension that has a limit, in the order of dimensions. */
+export function statesOf(
+  { inFlight, rates, budgets }: Policies,
+  ask: AdmissionAsk | undefined,
+  counts: Counts,
+  dayEndsInMs: number,
+  nowMs: number,
+): readonly AdmissionState[] {
+  const states: AdmissionState[] = [];
+  for (const [place, policy] of inFlight.entries()) {
+    const { dimension, limit, isCandidate } = policy;
+    if (isCandidate || limit === noLimit) continue;
+    const remaining = Math.max(0, limit - counts.inFlight(place));
+    // Nothing tells when a place becomes free.
+    states.push({ dimension, mode: modeOf(policy, ask), limit, remaining, resetMs: 0 });
+  }
+  for (const [place, policy] of rates.entries()) {
+    const { dimension, burst, emissionMs, isCandidate } = policy;
+    if (isCandidate) continue;
+    const toleranceMs = emissionMs * burst;
+    const resetMs = Math.min(Math.max(0, counts.aheadMs(place)), toleranceMs);
+    // As the last of a burst is let through: each of them rounds.
+    const leftMs = toleranceMs - resetMs + roundingMs + Number.EPSILON * nowMs * (burst + 1);
+    const remaining = Math.min(burst, Math.floor(leftMs / emissionMs));
+    states.push({ dimension, mode: modeOf(policy, ask), limit: burst, remaining, resetMs });
+  }
+  for (const [place, policy] of budgets.entries()) {
+    const { limit, spent, unit } = measured(policy.caps, counts.used(place));
+    states.push({
+      dimension: policy.dimension,
+      mode: modeOf(policy, ask),
+      unit,
+      limit,
+      remaining: Math.max(0, limit - spent),
+      resetMs: Math.max(0, dayEndsInMs),
+    });
+  }
+  return states.toSorted(byDimension);
+}
+
+/** In the order of dimensions; of one dimension, as they came. */
+export const byDimension = (
+  a: { readonly dimension: AdmissionDimension },
+  b: { readonly dimension: AdmissionDimension },
+): number => orderOf(a.dimension) - orderOf(b.dimension);
+
+const orderOf = (dimension: AdmissionDimension): number => admissionDimensions.indexOf(dimension);
+
+/** A budget may cap several things; it is told by the first of them. */
+function measured(
+  { calls, tokens, costNanoUsd }: BudgetPolicy["caps"],
+  used: BudgetUse,
+): { readonly limit: number; readonly spent: number; readonly unit: AdmissionState["unit"] } {
+  if (calls !== undefined) return { limit: calls, spent: used.calls, unit: "calls" };
+  if (tokens !== undefined) return { limit: tokens, spent: used.tokens, unit: "tokens" };
+  return { limit: costNanoUsd ?? 0, spent: used.costNanoUsd, unit: "nano_usd" };
+}
