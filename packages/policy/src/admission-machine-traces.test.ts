@@ -134,6 +134,19 @@ function expectWithin(
   }
 }
 
+type Use = ReturnType<typeof useOf>["global"];
+
+function expectSame(now: unknown, before: unknown): void {
+  expect(now).toEqual(before);
+}
+
+function expectNoMore(now: Use, before: Use): void {
+  for (const unit of ["calls", "tokens", "costNanoUsd"] as const) {
+    expect(now[unit]).toBeLessThanOrEqual(before[unit]);
+    expect(now[unit]).toBeGreaterThanOrEqual(0);
+  }
+}
+
 describe("I3 a machine's counts, over any trace", () => {
   const trace = fc.array(step, { maxLength: 50, size: "max" });
 
@@ -179,7 +192,7 @@ describe("I3 a machine's counts, over any trace", () => {
             const reply = machine.acquire(request(subject, { budget }));
             if (reply === "full") throw new Error("full");
             if (!reply.admitted) {
-              expect(allOf(machine, day)).toEqual(before);
+              expectSame(allOf(machine, day), before);
               continue;
             }
             leases.push(reply.lease);
@@ -207,7 +220,7 @@ describe("I3 a machine's counts, over any trace", () => {
               const reply = reserveOnMachine(machine, again, budget);
               if (reply === "unavailable") throw new Error("full");
               if (!reply.granted) {
-                expect(allOf(machine, day)).toEqual(before);
+                expectSame(allOf(machine, day), before);
                 continue;
               }
               open.push({ subject, reservation: reply.reservation });
@@ -222,10 +235,7 @@ describe("I3 a machine's counts, over any trace", () => {
             if (one.kind === "void") reservation.void();
             else reservation.settle(one.kind === "lose" ? undefined : real);
             const { global } = useOf(machine, subject, day);
-            for (const unit of ["calls", "tokens", "costNanoUsd"] as const) {
-              expect(global[unit]).toBeLessThanOrEqual(before[unit]);
-              expect(global[unit]).toBeGreaterThanOrEqual(0);
-            }
+            expectNoMore(global, before);
           }
         }
       }),

@@ -53,10 +53,10 @@ function admittedBy(machine: AdmissionMachine, request: MachineRequest) {
 const stateOf = (reply: MachineReply | "full", dimension: AdmissionState["dimension"]) =>
   reply === "full" ? undefined : reply.states.find((state) => state.dimension === dimension);
 
-describe("a machine's budgets", () => {
-  const calls = (max: number) => ({ globalBudget: { calls: max, mode: "enforce" } }) as const;
-  const tokens = (max: number) => ({ globalBudget: { tokens: max, mode: "enforce" } }) as const;
+const calls = (max: number) => ({ globalBudget: { calls: max, mode: "enforce" } }) as const;
+const tokens = (max: number) => ({ globalBudget: { tokens: max, mode: "enforce" } }) as const;
 
+describe("a machine's budgets", () => {
   it("are each subject's own, and those of all together", () => {
     const machine = createAdmissionMachine(leaseMs, 10);
     const limits = {

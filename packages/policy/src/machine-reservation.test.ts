@@ -27,7 +27,7 @@ function open(caps: { readonly calls?: number; readonly tokens?: number }) {
     reserve,
     further: () => reserveOnMachine(machine, request, ask),
     nextDay: () => (day = { name: "2026-11-29", endsMs: 2000 }),
-    remaining() {
+    remaining: () => {
       const reply = machine.acquire({ ...request(), nowMs: 0 });
       if (reply === "full" || !reply.admitted) throw new Error("not admitted");
       machine.release(reply.lease);

@@ -72,7 +72,7 @@ async function open(limits: Limits, more: { readonly isFurther?: boolean } = {})
     const values = await Promise.all(
       names.toSorted().map(async (name) => {
         const type = await client.type(name);
-        if (type === "zset") return [name, await client.zrange(name, 0, -1, "WITHSCORES")];
+        if (type === "zset") return [name, await client.zrange(name, "0", "-1", "WITHSCORES")];
         if (type === "hash") return [name, await client.hgetall(name)];
         return [name, await client.get(name)];
       }),

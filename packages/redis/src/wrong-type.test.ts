@@ -185,7 +185,7 @@ describe("a key of another type", () => {
     await clock.advanceAsync(6000);
     await store.flush();
     expect(store.state().dropped).toBe(before + 2);
-    const [, expiry] = await client.zrange(keys.userInFlight("ann"), 0, -1, "WITHSCORES");
+    const [, expiry] = await client.zrange(keys.userInFlight("ann"), "0", "-1", "WITHSCORES");
     expect(Number(expiry)).toBe(1e12 + 5000 + 30_000);
     for (const reservation of reservations) {
       reservation?.settle({ inputTokens: 3, outputTokens: 4 });
