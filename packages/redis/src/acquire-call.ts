@@ -20,7 +20,8 @@ export interface AcquireCall {
   readonly args: readonly (string | number)[];
   /** Where the request is counted while it is in flight. */
   readonly inFlightKeys: readonly string[];
-  readonly budgetKeys: readonly string[];
+  /** Where its reservation is. */
+  readonly budgetKey: string | undefined;
 }
 
 export interface AcquireParts {
@@ -39,9 +40,7 @@ export function sharedKeys(
     if (policy.scope === "global") shared.push(policy.keyOf(keys, ""));
   }
   for (const policy of policies.rates) shared.push(policy.keyOf(keys));
-  for (const policy of ask?.budget === undefined ? [] : policies.budgets) {
-    if (policy.scope === "global") shared.push(policy.keyOf(keys, "", day));
-  }
+  if (ask?.budget !== undefined && policies.budgets.length > 0) shared.push(keys.budgets(day));
   if (isObserved(policies, ask)) shared.push(marksKey(keys));
   return shared;
 }
@@ -61,15 +60,10 @@ export function encodeAcquire(
     if (policy.scope === "user") own.push(key);
   }
   const budget = policies.budgets.length > 0 ? ask?.budget : undefined;
-  if (budget === undefined) return { id, keys: own, args: [id], inFlightKeys, budgetKeys: [] };
-  const budgetKeys: string[] = [];
-  for (const policy of policies.budgets) {
-    const key = policy.keyOf(keys, subject, day);
-    budgetKeys.push(key);
-    if (policy.scope === "user") own.push(key);
-  }
+  if (budget === undefined)
+    return { id, keys: own, args: [id], inFlightKeys, budgetKey: undefined };
   const { price } = budget;
-  const args = [
+  const args: (string | number)[] = [
     id,
     budget.inputTokens,
     budget.outputTokens,
@@ -77,7 +71,8 @@ export function encodeAcquire(
     price?.inputNanoUsdPerToken ?? "",
     price?.outputNanoUsdPerToken ?? "",
   ];
-  return { id, keys: own, args, inFlightKeys, budgetKeys };
+  if (policies.budgets.some(({ scope }) => scope === "user")) args.push(keys.hashed(subject));
+  return { id, keys: own, args, inFlightKeys, budgetKey: keys.budgets(day) };
 }
 
 interface Told {

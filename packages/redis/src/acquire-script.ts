@@ -1,11 +1,12 @@
 import type { AdmissionAsk, GateMode } from "@sluice/contract";
 import {
-  chargeBudget,
-  closeSharedBudget,
+  askDay,
+  budgetArgs,
+  chargeDay,
+  closeDay,
   lookAtBudget,
-  openSharedBudget,
-  readBudget,
-  reapLua,
+  openDay,
+  readDay,
   type BudgetParts,
 } from "./budget-lua.ts";
 import {
@@ -19,7 +20,13 @@ import {
   type SetParts,
 } from "./in-flight-lua.ts";
 import { answerMarked, closeMarks, openMarks, readMark } from "./mark-lua.ts";
-import { isObserved, modeOf, type Policies } from "./policies.ts";
+import {
+  isObserved,
+  modeOf,
+  type InFlightPolicy,
+  type Policies,
+  type RatePolicy,
+} from "./policies.ts";
 import { gcraLua, script, timeLua, type Script } from "./scripts.ts";
 
 /** What a script is made for: the limits stand in its text, so that a decision brings only what is its own. */
@@ -42,11 +49,11 @@ export const wrongTypeBits = -1;
  * none. A second run under the same id changes nothing and answers as the first. What can't be read is read
  * before anything is written, so a key of another type spoils nothing but the answers of those who name it.
  *
- * KEYS: what all share (sets in flight, rates, the budget, and where a shadow looks on, marks), then of each
- * request its own (sets, the budget).
+ * KEYS: what all share (sets in flight, rates, the day of budgets, and where a shadow looks on, marks), then
+ * of each request its own sets.
  * ARGV: 1 now or '', 2 tidy ('1' or '0'), 3 how many requests, 4 milliseconds until the day's counts may be
  * forgotten; then of each request its id, and with budgets input, output, least output, price in, price out
- * ('' without a price).
+ * ('' without a price) and, where subjects have budgets, its subject.
  * Reply: now in ms; then of each request: refused bits, would-refuse bits, bits of the sets it is in, wait of
  * rates in ms, output granted or -1, and as they stand after it: the count of each set, how far ahead each rate
  * is in µs, calls, tokens and cost of each budget.
@@ -66,29 +73,31 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
       ? ""
       : addTo(mode(policy) === "enforce" ? "refused" : "would", 2 ** all.indexOf(policy));
 
-  const isShared = (policy: Any): boolean => !("scope" in policy) || policy.scope === "global";
-  const shared = all.filter(isShared);
-  const own = all.filter((policy) => !isShared(policy));
-  const keyOf = (policy: Any): string =>
+  type Counted = InFlightPolicy | RatePolicy;
+  const isShared = (policy: Counted): boolean => !("scope" in policy) || policy.scope === "global";
+  const shared: readonly Counted[] = [...inFlight, ...rates].filter(isShared);
+  const own = inFlight.filter((policy) => !isShared(policy));
+  const keyOf = (policy: InFlightPolicy | RatePolicy): string =>
     isShared(policy)
       ? `KEYS[${shared.indexOf(policy) + 1}]`
-      : `KEYS[own + ${own.indexOf(policy) + 1}]`;
+      : `KEYS[own + ${own.indexOf(policy as InFlightPolicy) + 1}]`;
   const partsOf = <P extends Any>(policy: P) => ({
     name: nameOf(policy),
-    key: keyOf(policy),
     policy,
     mode: mode(policy),
     refuse: refuse(policy),
   });
-  const sets: SetParts[] = inFlight.map(partsOf);
+  const sets: SetParts[] = inFlight.map((policy) => ({ ...partsOf(policy), key: keyOf(policy) }));
   const sharedSets = sets.filter(({ policy }) => isShared(policy));
   const ownSets = sets.filter(({ policy }) => !isShared(policy));
   const days: BudgetParts[] = budgets.map(partsOf);
-  const sharedDays = days.filter(({ policy }) => isShared(policy));
+  const hasDay = days.length > 0;
   const placeOf = ({ policy }: SetParts): number => inFlight.indexOf(policy);
-  const marks = isMarked ? `KEYS[${shared.length + 1}]` : undefined;
-  const sharedCount = shared.length + (isMarked ? 1 : 0);
-  const perRequest = days.length > 0 ? 6 : 1;
+  const dayPlace = shared.length + (hasDay ? 1 : 0);
+  const marks = isMarked ? `KEYS[${dayPlace + 1}]` : undefined;
+  const sharedCount = dayPlace + (isMarked ? 1 : 0);
+  const perRequest = hasDay ? budgetArgs(budgets.some(({ scope }) => scope === "user")) : 1;
+  const argOf = `${headArgs} + (r - 1) * ${perRequest} + 1`;
   const [first] = sharedSets;
 
   const counts = [
@@ -103,16 +112,9 @@ local now, tidy, count = tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3])
 ${timeLua}
 local nowMs = math.floor(now)
 local expiry = string.format('%.0f', nowMs + ${leaseMs})
-${
-  days.length > 0
-    ? `local due = nowMs + ${plan.reservationMs}
-local dueText = string.format('%.0f', due)`
-    : ""
-}
 ${rates.length > 0 ? gcraLua : ""}
-${days.length > 0 ? reapLua : ""}
 local ids = {}
-for r = 1, count do ids[r] = ARGV[${headArgs} + (r - 1) * ${perRequest} + 1] end
+for r = 1, count do ids[r] = ARGV[${argOf}] end
 local reply = {nowMs}
 ${lines("", sharedSets.map(openSharedSet))}
 ${lines(
@@ -122,14 +124,23 @@ ${lines(
       `local ${nameOf(policy)}_tat, ${nameOf(policy)}_moved = tonumber(redis.call('GET', ${keyOf(policy)}) or 0), false`,
   ),
 )}
-${lines("", sharedDays.map(openSharedBudget))}
+${
+  hasDay
+    ? openDay({
+        key: `KEYS[${dayPlace}]`,
+        budgets: days,
+        reservationMs: plan.reservationMs,
+        argOf,
+      })
+    : ""
+}
 ${marks === undefined ? "" : openMarks(marks, leaseMs)}
 for r = 1, count do
   local id, own, arg, at = ids[r], ${sharedCount} + (r - 1) * ${own.length}, ${headArgs} + (r - 1) * ${perRequest}, 1 + (r - 1) * ${length}
   local refused, would, inside, wait, granted, bad = 0, 0, 0, 0, -1, false
   local again = ${first === undefined ? "false" : `${first.name}_had[r] ~= false`}
   ${marks === undefined ? "" : readMark}
-  ${lines("  ", [...ownSets.map(readOwnSet), ...days.map(readBudget)])}
+  ${lines("  ", [...ownSets.map(readOwnSet), ...(hasDay ? [readDay] : [])])}
   if bad then
     for i = 1, ${length} do reply[at + i] = 0 end
     reply[at + 1] = ${wrongTypeBits}
@@ -146,14 +157,7 @@ for r = 1, count do
     end`;
       }),
     )}
-    ${
-      days.length > 0
-        ? `local input, asked, least = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4])
-    local pin, pout = tonumber(ARGV[arg + 5]), tonumber(ARGV[arg + 6])
-    if least > asked then least = asked end
-    granted = asked`
-        : ""
-    }
+    ${hasDay ? askDay(days) : ""}
     ${lines("    ", days.map(lookAtBudget))}
     if again then
       inside = ${2 ** inFlight.length - 1}
@@ -167,7 +171,7 @@ for r = 1, count do
           .map(
             (name) => `if ${name}_next then ${name}_tat, ${name}_moved = ${name}_next, true end`,
           ),
-        ...days.map(chargeBudget),
+        ...(hasDay ? [chargeDay(days)] : []),
       ])}
     end
     reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = refused, would, inside, math.ceil(wait), granted
@@ -186,7 +190,7 @@ ${lines(
       `if ${nameOf(policy)}_moved then redis.call('SET', ${keyOf(policy)}, string.format('%.17g', ${nameOf(policy)}_tat), 'PX', ${Math.ceil(policy.emissionMs * (policy.burst + 1)) + 1000}) end`,
   ),
 )}
-${lines("", sharedDays.map(closeSharedBudget))}
+${hasDay ? closeDay(days) : ""}
 ${marks === undefined ? "" : closeMarks(leaseMs)}
 return reply
 `);

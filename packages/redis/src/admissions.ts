@@ -65,7 +65,7 @@ export function createAdmissions(parts: {
     const outputTokens = answer.granted ?? budget.outputTokens;
     return sharedReservation({
       id: call.id,
-      keys: call.budgetKeys,
+      key: call.budgetKey,
       ask: budget,
       outputTokens,
       upkeep,

@@ -44,7 +44,7 @@ describe.skipIf(lacksRedisServer())("another call of a request", () => {
     await clock.advanceAsync(1 + deadlineMs / 5);
     expect(answers).toEqual(["unavailable"]);
     redis.resume();
-    const key = createKeys(namespace, secret).globalBudget("2026-01-01");
+    const key = createKeys(namespace, secret).budgets("2026-01-01");
     await vi.waitFor(async () => {
       expect(await redis.cli("info", "commandstats")).toMatch(/cmdstat_hdel:calls=1,/);
       expect(await redis.cli("hget", key, "c")).toBe("1");

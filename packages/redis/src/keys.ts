@@ -10,8 +10,12 @@ export interface Keys {
   /** The processes that share the limits. */
   readonly processes: string;
   userInFlight(subject: string): string;
-  userBudget(subject: string, day: string): string;
-  globalBudget(day: string): string;
+  /** What a day cost all, and its reservations. */
+  budgets(day: string): string;
+  /** What it cost each subject. */
+  userBudgets(day: string): string;
+  /** A subject as it stands in Redis. */
+  hashed(subject: string): string;
 }
 
 /** Sixteen bytes of a keyed hash: no id of a person stands in Redis, and none can be tried out without the secret. */
@@ -43,7 +47,8 @@ export function createKeys(namespace: string, secret: string, shard = 0): Keys {
     blocks: `${tag}:blocks`,
     processes: `${tag}:processes`,
     userInFlight: (subject) => `${tag}:in:${hashed(subject)}`,
-    userBudget: (subject, day) => `${tag}:day:${day}:${hashed(subject)}`,
-    globalBudget: (day) => `${tag}:day:${day}`,
+    budgets: (day) => `${tag}:day:${day}`,
+    userBudgets: (day) => `${tag}:day:${day}:users`,
+    hashed,
   };
 }

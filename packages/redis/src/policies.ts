@@ -35,7 +35,6 @@ export interface RatePolicy extends Policy {
 export interface BudgetPolicy extends Policy {
   readonly caps: BudgetCaps;
   readonly scope: "user" | "global";
-  readonly keyOf: (keys: Keys, subject: string, day: string) => string;
 }
 
 /** Every limit of a store, in the order in which scripts take them. */
@@ -106,7 +105,6 @@ export function toPolicies(settings: RedisAdmissionSettings): Policies {
       caps: userBudget,
       mode: userBudget.mode,
       isCandidate: false,
-      keyOf: (keys, subject, day) => keys.userBudget(subject, day),
     });
   }
   if (globalBudget !== undefined) {
@@ -116,7 +114,6 @@ export function toPolicies(settings: RedisAdmissionSettings): Policies {
       caps: globalBudget,
       mode: globalBudget.mode,
       isCandidate: false,
-      keyOf: (keys, _subject, day) => keys.globalBudget(day),
     });
   }
   return { inFlight, rates, budgets };

@@ -51,7 +51,7 @@ export async function readGlobalBudget(
   client: BudgetClient,
   { namespace, day }: ReadGlobalBudgetOptions,
 ): Promise<GlobalBudgetUse | undefined> {
-  const key = createKeys(namespace, "").globalBudget(day);
+  const key = createKeys(namespace, "").budgets(day);
   const [fields, [seconds, microseconds]] = await Promise.all([client.hgetall(key), client.time()]);
   const entries = Object.entries(fields);
   if (entries.length === 0) return undefined;
@@ -66,7 +66,9 @@ export async function readGlobalBudget(
   for (const [name, text] of entries) {
     // Longer names are ids of calls.
     if (name.length === 1) continue;
-    const { dueMs, whole, prompt } = parseReservation(text);
+    const reservation = parseReservation(text);
+    if (reservation === undefined) continue;
+    const { dueMs, whole, prompt } = reservation;
     settled = add(settled, dueMs === undefined ? prompt : whole, -1);
     if (dueMs !== undefined && dueMs > nowMs) open = add(open, whole);
     else expired = add(expired, prompt);
@@ -76,9 +78,13 @@ export async function readGlobalBudget(
 
 const nothing: BudgetUse = { calls: 0, tokens: 0, costNanoUsd: 0 };
 
-/** As scripts write it: deadline, or x once that was seen to be over; input, output, and the price of each. */
-function parseReservation(text: string): Reservation {
+/**
+ * As scripts write it: deadline, or x once that was seen to be over; input, output, and the price of each.
+ * Undefined where only the subject was charged.
+ */
+function parseReservation(text: string): Reservation | undefined {
   const [due, input, output, priceIn, priceOut] = text.split(" ");
+  if (output === "-") return undefined;
   const [inputTokens, outputTokens] = [toNumber(input), toNumber(output)];
   const prompt: BudgetUse = {
     calls: 1,

@@ -122,7 +122,8 @@ export function createRemoteStore(parts: {
       upkeep.add({ do: "release", key, id });
       upkeep.add({ do: "release", key: `${key}:over`, id });
     }
-    for (const key of call.budgetKeys) upkeep.add({ do: "void", key, id });
+    const { budgetKey } = call;
+    if (budgetKey !== undefined) upkeep.add({ do: "void", key: budgetKey, id });
   };
 
   const decide = async (

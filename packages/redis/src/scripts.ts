@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { settleLua, usesLua } from "./budget-lua.ts";
 
 /** A script with the SHA that EVALSHA names it by. */
 export interface Script {
@@ -61,6 +62,8 @@ return {0, 0}
 export const upkeepScript = script(`
 local now = tonumber(ARGV[1])
 ${timeLua}
+${usesLua}
+${settleLua}
 local at, found, processes, lost = 2, 0, 0, 0
 while ARGV[at] do
   local op, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
@@ -88,37 +91,9 @@ while ARGV[at] do
       end
     end
   else
-    local ids, gone = {}, {}
-    for i = 1, count do ids[i] = ARGV[at + (i - 1) * 3] end
-    local use = redis.pcall('HMGET', key, 'c', 't', 'm', unpack(ids))
-    if use.err then
-      use, lost = {}, lost + count
-    end
-    local c, t, m = tonumber(use[1]), tonumber(use[2]), tonumber(use[3])
-    for i = 1, count do
-      local mine = use[i + 3]
-      if mine then
-        gone[#gone + 1] = ids[i]
-        local due, input, output, pin, pout = string.match(mine, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-        -- What was late gave its output back already.
-        local charged = due == 'x' and 0 or output
-        local usedIn, usedOut = ARGV[at + 1], ARGV[at + 2]
-        if usedIn == 'v' then
-          c, usedIn, usedOut = c - 1, 0, 0
-        elseif usedIn == '' then
-          usedIn, usedOut = input, output
-        end
-        t = t - input - charged + usedIn + usedOut
-        m = m - input * pin - charged * pout + usedIn * pin + usedOut * pout
-      end
-      at = at + 3
-    end
-    if #gone > 0 then
-      found = found + #gone
-      redis.call('HSET', key, 'c', string.format('%.0f', c), 't', string.format('%.0f', t),
-        'm', string.format('%.0f', m))
-      redis.call('HDEL', key, unpack(gone))
-    end
+    local ended, missed = settle(key, count, at)
+    found, lost = found + ended, lost + missed
+    at = at + count * 3
   end
 end
 return {found, processes, lost}

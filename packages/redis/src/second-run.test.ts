@@ -146,7 +146,7 @@ describe("a second run of a decision under the same id", () => {
         await client.del(set, `${set}:candidate`);
       }
       await client.del(keys.messageRate, `${keys.messageRate}:candidate`);
-      await client.del(keys.userBudget("ann", day), keys.globalBudget(day));
+      await client.del(keys.userBudgets(day), keys.budgets(day));
       const before = await counted();
       expect(await ask("b", how)).toEqual(first);
       expect(await counted()).toEqual(before);
@@ -163,9 +163,11 @@ describe("a second run of a decision under the same id", () => {
     await over.ask("a", { budget });
     const would = await over.ask("b", { budget });
     expect(would.would).toEqual([{ reason: Reason.BUDGET_CALLS, dimension: "user_budget" }]);
-    await client.del(over.keys.userBudget("ann", over.day));
+    await client.del(over.keys.userBudgets(over.day), over.keys.budgets(over.day));
     expect(await over.ask("b", { budget })).toEqual(would);
-    expect(await client.exists(over.keys.userBudget("ann", over.day))).toBe(0);
+    expect(await client.exists(over.keys.userBudgets(over.day), over.keys.budgets(over.day))).toBe(
+      0,
+    );
     expect(await counted()).toEqual(before);
   });
 

@@ -13,17 +13,18 @@ export interface Also {
   void(): void;
 }
 
-/** What was set aside in Redis for one call, in each budget that counts it. */
+/** What was set aside in Redis for one call. */
 export function sharedReservation(parts: {
   readonly id: string;
-  readonly keys: readonly string[];
+  /** Undefined where no budget counts it. */
+  readonly key: string | undefined;
   readonly ask: BudgetAsk;
   readonly outputTokens: number;
   readonly upkeep: Upkeep;
   readonly also: Also | undefined;
   readonly further: (ask: BudgetAsk) => Promise<SharedReply | "unavailable">;
 }): SharedReservation {
-  const { id, keys, ask, outputTokens, upkeep, also, further } = parts;
+  const { id, key, ask, outputTokens, upkeep, also, further } = parts;
   const { inputTokens, price } = ask;
   let isOpen = true;
   return {
@@ -34,13 +35,13 @@ export function sharedReservation(parts: {
       if (!isOpen) return;
       isOpen = false;
       const told = isCounted(usage) ? usage : undefined;
-      for (const key of keys) upkeep.add({ do: "settle", key, id, usage: told });
+      if (key !== undefined) upkeep.add({ do: "settle", key, id, usage: told });
       also?.settle(told);
     },
     void() {
       if (!isOpen) return;
       isOpen = false;
-      for (const key of keys) upkeep.add({ do: "void", key, id });
+      if (key !== undefined) upkeep.add({ do: "void", key, id });
       also?.void();
     },
     further,

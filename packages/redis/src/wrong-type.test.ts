@@ -6,6 +6,7 @@ import type { RedisAdmissionOptions } from "./admission-options.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import { redisAdmission } from "./redis-admission.ts";
 import { connectRedis } from "./redis-client.ts";
+import { readUserBudget } from "./user-budget-for-tests.ts";
 
 const client = connectRedis({ url: "redis://127.0.0.1:6379", random: () => 0.5 });
 afterAll(() => client.disconnect());
@@ -60,14 +61,14 @@ const leaveBehind = async (key: string): Promise<void> => {
 const own: Readonly<Record<string, (keys: Keys) => string>> = {
   "places of a user": (keys) => keys.userInFlight("bad"),
   "the candidate for places of a user": (keys) => `${keys.userInFlight("bad")}:candidate`,
-  "the budget of a user": (keys) => keys.userBudget("bad", day),
 };
 const common: Readonly<Record<string, (keys: Keys) => string>> = {
   "places of all": (keys) => keys.globalInFlight,
   "the candidate for places of all": (keys) => `${keys.globalInFlight}:candidate`,
   "the rate": (keys) => keys.messageRate,
   "the candidate for the rate": (keys) => `${keys.messageRate}:candidate`,
-  "the budget of all": (keys) => keys.globalBudget(day),
+  "the day of budgets": (keys) => keys.budgets(day),
+  "the budgets of users": (keys) => keys.userBudgets(day),
 };
 
 describe("a key of another type", () => {
@@ -88,7 +89,7 @@ describe("a key of another type", () => {
     expect(await client.type(key)).toBe("stream");
     // Of those that were hit nothing is counted.
     expect(await client.zcard(keys.globalInFlight)).toBe(6);
-    expect(await client.hget(keys.globalBudget(day), "c")).toBe("6");
+    expect(await client.hget(keys.budgets(day), "c")).toBe("6");
     await client.del(key);
     expect(await askAll()).toEqual(subjects.map(() => "admitted"));
     store.close();
@@ -103,12 +104,14 @@ describe("a key of another type", () => {
       expect(verdictOf(await store.acquire("ann", { budget }))).toBe("admitted");
       expect(await closed.store.takeTool("ann")).toEqual({ allowed: true });
     }
-    const isBudget = keyOf(closed.keys) === closed.keys.globalBudget(day);
+    const isBudget = keyOf(closed.keys).includes(day);
     expect(verdictOf(await closed.store.acquire("ann"))).toBe(
       isBudget ? "admitted" : "unavailable",
     );
     expect([...states, ...closed.states]).toEqual([]);
-    expect(await client.exists(closed.keys.userBudget("ann", day))).toBe(0);
+    expect(await readUserBudget(client, closed.keys, "ann", day).catch(() => undefined)).toBe(
+      undefined,
+    );
     await client.del(keyOf(closed.keys));
     expect(verdictOf(await closed.store.acquire("ann", { budget }))).toBe("admitted");
     store.close();
@@ -174,7 +177,7 @@ describe("a key of another type", () => {
     const taken = admitted.map(({ lease }) => lease);
     const reservations = admitted.map(({ reservation }) => reservation);
     await store.flush();
-    for (const key of [keys.userInFlight("bad"), keys.userBudget("bad", day), keys.processes]) {
+    for (const key of [keys.userInFlight("bad"), keys.processes]) {
       await client.del(key);
       await leaveBehind(key);
     }
@@ -193,8 +196,8 @@ describe("a key of another type", () => {
     for (const lease of taken) lease.release();
     await store.flush();
     expect(await client.exists(keys.userInFlight("ann"), keys.globalInFlight)).toBe(0);
-    expect(await client.hmget(keys.userBudget("ann", day), "c", "t")).toEqual(["1", "7"]);
-    expect(await client.hmget(keys.globalBudget(day), "c", "t")).toEqual(["2", "14"]);
+    expect(await readUserBudget(client, keys, "ann", day)).toMatchObject({ calls: 1, tokens: 7 });
+    expect(await client.hmget(keys.budgets(day), "c", "t")).toEqual(["2", "14"]);
     expect(store.state().pending).toBe(0);
     store.close();
   });
