@@ -1,3 +1,4 @@
+import { arrayLiteral } from "./array-literal.ts";
 import type { SqlQuery } from "./database.ts";
 import type { SqlNames } from "./names.ts";
 import type { GenerationRecord } from "./record-of-outcome.ts";
@@ -50,8 +51,8 @@ const columns: readonly Column[] = [
 ];
 
 /** The parameters of either statement: an array per column. */
-export function recordParameters(records: readonly GenerationRecord[]): unknown[][] {
-  return columns.map((column) => records.map((record) => column.of(record) ?? null));
+export function recordParameters(records: readonly GenerationRecord[]): readonly string[] {
+  return columns.map((column) => arrayLiteral(records.map(column.of)));
 }
 
 /**
