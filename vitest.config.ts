@@ -2,7 +2,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 
 /** They start servers and programs, kill them, and hold what follows against the clock. */
 const alone = [
-  "test/faults/src/{admission,database,migrate,record-writer,redis}-*.test.ts",
+  "test/faults/src/{admission,budget,database,migrate,record-writer,redis}-*.test.ts",
   "test/integration/src/{database-roles,embedded-database,sluice-verify,sql-kill}.test.ts",
 ];
 

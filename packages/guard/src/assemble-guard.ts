@@ -99,7 +99,6 @@ export function assembleGuard<
     feature,
     sinks: openTelemetry === undefined ? sinks : [...sinks, metricsSink(openTelemetry)],
     metrics: options.metrics,
-    alertsUnheard: sinks.length === 0,
     clock,
   });
   const safePath = createSafePath<In, z.output<Failed>, z.output<Stub>>({

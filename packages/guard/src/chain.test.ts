@@ -23,7 +23,7 @@ const noRoute: Route<unknown> = {
 
 function contextOf(): GateContext<unknown> {
   const clock = new FakeClock();
-  const events = createEvents({ feature: "sample_ai", sinks: [], alertsUnheard: false, clock });
+  const events = createEvents({ feature: "sample_ai", sinks: [], clock });
   const source = fakeFlagSource({ clock });
   const safety = createSafety({
     feature: "sample_ai",

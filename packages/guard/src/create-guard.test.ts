@@ -1,4 +1,4 @@
-import type { AdmissionStore, Decision, FlagSource } from "@sluice/contract";
+import type { AdmissionStore, Decision, FlagSource, SluiceEvent } from "@sluice/contract";
 import {
   fakeAdmissionStore,
   FakeClock,
@@ -448,7 +448,7 @@ describe("a guard that is closed", () => {
   });
 });
 
-describe("alerts without a sink", () => {
+describe("alerts that no sink subscribes to", () => {
   afterEach(() => {
     vi.restoreAllMocks();
   });
@@ -466,5 +466,32 @@ describe("alerts without a sink", () => {
       { code: "SLUICE_KILLED_LOCALLY" },
     );
     guard.close();
+  });
+
+  it.each([
+    ["of outcomes alone", ["outcome"], 1],
+    ["of alerts too", ["outcome", "alert"], 0],
+    ["of everything", undefined, 0],
+  ] as const)("beside a sink %s, are told once", async (_, subscribesTo, warnings) => {
+    const warn = vi.spyOn(process, "emitWarning").mockReturnValue(undefined);
+    const seen: string[] = [];
+    const sink = (event: SluiceEvent): void => void seen.push(event.event);
+    const guard = createGuard({
+      ...sampleFeature,
+      provider: fakeProvider<SampleJob>({
+        onCall: (call) => call.reply(valueReply(sampleAnswer)),
+      }),
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      sinks: [Object.assign(sink, { subscribesTo })],
+    });
+    await guard.run({ prompt: "p" }, { subject: "alice" });
+    guard.kill();
+    guard.close();
+    expect(warn).toHaveBeenCalledTimes(warnings);
+    expect(seen).toEqual(
+      ["decision", "outcome", "alert"].filter(
+        (kind) => subscribesTo === undefined || subscribesTo.some((wanted) => wanted === kind),
+      ),
+    );
   });
 });

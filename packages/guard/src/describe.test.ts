@@ -55,6 +55,21 @@ describe("describe() of a guard", () => {
     guard.close();
   });
 
+  it("names no cap of a run where the admission store alone holds budgets", () => {
+    const guard = createGuard({
+      ...sampleFeature,
+      provider: fakeProvider<SampleJob>(),
+      flags: staticFlags({ sample_ai: { enabled: true } }),
+      sinks: [() => 0],
+      budget: { maxOutputTokens: 800 },
+      admission: memoryAdmission({ globalBudget: { calls: 10 } }),
+    });
+    expect(String(guard.describe())).toMatch(
+      / budget \(enforce, closed when it can't tell\): at most 800 output tokens a call$/m,
+    );
+    guard.close();
+  });
+
   it("leaves out what is not configured", () => {
     const guard = createGuard({
       ...sampleFeature,

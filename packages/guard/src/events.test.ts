@@ -25,7 +25,7 @@ function createSampleEvents(
   sinks: readonly ((event: SluiceEvent) => void)[],
   clock = new FakeClock(),
 ): Events {
-  return createEvents({ feature: "sample_ai", sinks, alertsUnheard: false, clock });
+  return createEvents({ feature: "sample_ai", sinks, clock });
 }
 
 /** After what was due for the end of this turn of the event loop. */
@@ -210,7 +210,6 @@ describe("an alert", () => {
     const events = createEvents({
       feature: "sample_ai",
       sinks: [],
-      alertsUnheard: true,
       clock: new FakeClock(),
     });
     events.alert({ code: "TRIPPED", message: "one\ntwo" });

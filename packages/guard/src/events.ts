@@ -9,6 +9,7 @@ import {
   type SluiceEvent,
 } from "@sluice/contract";
 import { observe } from "./observe.ts";
+import { onlyCounts } from "./telemetry/metrics-sink.ts";
 
 /** Events and samples held for the next turn of the event loop; beyond it the oldest go. */
 const capacity = 10_000;
@@ -52,11 +53,11 @@ export function createEvents(options: {
   readonly feature: string;
   readonly sinks: readonly EventSink[];
   readonly metrics?: MetricSink | undefined;
-  /** The application listens to nothing: alerts become process warnings, so that they are never silent. */
-  readonly alertsUnheard: boolean;
   readonly clock: Clock;
 }): Events {
-  const { feature, sinks, metrics, alertsUnheard, clock } = options;
+  const { feature, sinks, metrics, clock } = options;
+  // Where no sink shows alerts they become process warnings, so that they are never silent.
+  const warnsOfAlerts = !sinks.some(showsAlerts);
   let waiting: Waiting[] = [];
   /** Where the oldest stands once the buffer has gone round. */
   let oldest = 0;
@@ -76,7 +77,7 @@ export function createEvents(options: {
           continue;
         }
         const event = next.makeEvent(next.atMs);
-        for (const sink of sinks) observe(sink, event);
+        for (const sink of sinks) if (wants(sink, event.event)) observe(sink, event);
       } catch {
         // The application changed an outcome that it was only to read.
         dropped += 1;
@@ -105,7 +106,7 @@ export function createEvents(options: {
   const alert = (raisedAlert: Alert): void => {
     const message = oneLine(raisedAlert.message).slice(0, maxMessage);
     const { variable } = raisedAlert;
-    if (alertsUnheard) {
+    if (warnsOfAlerts) {
       process.emitWarning(`sluice ${feature}: ${message}`, { code: `SLUICE_${raisedAlert.code}` });
     }
     emit((atMs) => ({
@@ -138,4 +139,12 @@ export function createEvents(options: {
       return dropped;
     },
   };
+}
+
+function wants({ subscribesTo }: EventSink, kind: SluiceEvent["event"]): boolean {
+  return subscribesTo === undefined || subscribesTo.includes(kind);
+}
+
+function showsAlerts(sink: EventSink): boolean {
+  return wants(sink, "alert") && !onlyCounts(sink);
 }

@@ -2,7 +2,7 @@ import { ConfigError } from "@sluice/contract";
 import { fakeProvider, sampleFeature, type SampleJob } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { createGuard, staticFlags } from "./index.ts";
+import { createGuard, memoryAdmission, staticFlags } from "./index.ts";
 
 const good = {
   ...sampleFeature,
@@ -24,6 +24,7 @@ function saidOf(options: unknown): string | undefined {
 const generate = () => Promise.reject(new Error("never called"));
 const caps = { maxOutputTokens: 100 };
 const price = { inputNanoUsdPerToken: 1, outputNanoUsdPerToken: 1 };
+const capsMoney = memoryAdmission({ globalBudget: { costNanoUsd: 5 } });
 
 /** An option, what is given for it, and the line that is said. */
 const faults: readonly (readonly [object, string])[] = [
@@ -178,7 +179,33 @@ const faults: readonly (readonly [object, string])[] = [
   ],
   [{ timeoutMs: 0 }, "createGuard.timeoutMs: got 0, expected at least 1"],
   [{ maxStalenessMs: 1 }, "createGuard.maxStalenessMs: got 1, expected at least 100"],
+  [
+    { budget: caps, admission: capsMoney },
+    `createGuard.prices: got no price for the model "model-1", expected one, because the admission store caps money`,
+  ],
+  [
+    {
+      provider: undefined,
+      route: { providers: [good.provider], candidates: [{ provider: "fake" }] },
+      budget: caps,
+      admission: capsMoney,
+    },
+    "createGuard.prices: got none, expected one for each model of the route, because the admission store caps money",
+  ],
+  [
+    {
+      provider: undefined,
+      route: { providers: [good.provider], candidates: [{ provider: "fake" }] },
+      budget: { ...caps, costNanoUsdPerRun: 5 },
+      prices: {},
+    },
+    "createGuard.prices: got none, expected one for each model of the route, because budget.costNanoUsdPerRun is set",
+  ],
   [{ sinks: [1] }, "createGuard.sinks.0: got 1, expected a function"],
+  [
+    { sinks: [Object.assign(() => undefined, { subscribesTo: ["outcome", "alarm"] })] },
+    "createGuard.sinks.0: got a function, expected a sink whose subscribesTo, if any, lists some of decision, outcome, disabled_noop, alert",
+  ],
   [{ openTelemetry: 1 }, "createGuard.openTelemetry: got 1, expected a value of type boolean"],
   [{ clock: Date }, "createGuard.clock: got a function, expected a clock"],
   [{ newId: 1 }, "createGuard.newId: got 1, expected a function"],
@@ -197,6 +224,12 @@ describe("a guard's options", () => {
         gates: { rollout: { mode: "shadow", onIndeterminate: "open" } },
       }),
     ).toBeUndefined();
+    expect(
+      saidOf({ ...good, budget: caps, admission: capsMoney, prices: { "model-1": price } }),
+    ).toBeUndefined();
+    // Calls and tokens need no price.
+    const capsTokens = memoryAdmission({ userBudget: { tokens: 5 } });
+    expect(saidOf({ ...good, budget: caps, admission: capsTokens })).toBeUndefined();
   });
 
   it.each(faults)("say in one line which is wrong: %j", (fault, line) => {

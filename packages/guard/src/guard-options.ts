@@ -156,7 +156,10 @@ export interface GuardOptions<
   };
   /** Flags that were not confirmed for so long close the feature. Default 5,000. */
   readonly maxStalenessMs?: number;
-  /** Receive every event, each isolated. Without any, alerts become process warnings. */
+  /**
+   * Receive the events that they subscribe to, each isolated. Where none subscribes to alerts, those become
+   * process warnings.
+   */
   readonly sinks?: readonly EventSink[];
   /** Receives figures of each outcome and response of an open feature, isolated as the sinks are. */
   readonly metrics?: MetricSink;

@@ -5,6 +5,7 @@ import {
   assertMeasuresSchema,
   configuredNameSchema,
   describeValue,
+  eventSchema,
   functionSchema,
   gateModes,
   indeterminatePolicies,
@@ -12,6 +13,7 @@ import {
   parseOptions,
   priceTableSchema,
   routeStrategies,
+  type EventSink,
   type MeasuresSchema,
   type Provider,
 } from "@sluice/contract";
@@ -49,6 +51,16 @@ const rule = z.union([
       error: "at least one attribute: an empty rule would permit everybody",
     }),
 ]);
+
+const eventKinds: readonly unknown[] = eventSchema.options.map(({ shape }) => shape.event.value);
+const sinkSchema = functionSchema.refine(
+  (sink) => {
+    const { subscribesTo } = sink as Partial<EventSink>;
+    if (subscribesTo === undefined) return true;
+    return Array.isArray(subscribesTo) && subscribesTo.every((kind) => eventKinds.includes(kind));
+  },
+  { error: `a sink whose subscribesTo, if any, lists some of ${eventKinds.join(", ")}` },
+);
 
 /** The options' form: names, limits, defaults. */
 export const guardOptionsSchema = z.strictObject({
@@ -131,7 +143,7 @@ export const guardOptionsSchema = z.strictObject({
   maxToolSteps: z.int().min(1).max(100).default(5),
   toolQueue: toolQueueOptionsSchema.extend({ enforce: z.boolean().optional() }).prefault({}),
   maxStalenessMs: z.int().min(100).max(3_600_000).default(5_000),
-  sinks: z.array(functionSchema).default([]),
+  sinks: z.array(sinkSchema).default([]),
   metrics: functionSchema.optional(),
   openTelemetry: z.boolean().default(true),
   clock: clockSchema.optional(),
@@ -200,7 +212,8 @@ function assertProviders(settings: GuardSettings): void {
 
 function assertBudget(settings: GuardSettings): void {
   const { budget, prices, route } = settings;
-  const isShared = (settings.admission as AdmissionStore | undefined)?.countsBudgets === true;
+  const admission = settings.admission as AdmissionStore | undefined;
+  const isShared = admission?.countsBudgets === true;
   if (budget === undefined) {
     if (!isShared) return;
     throw new ConfigError({
@@ -218,6 +231,19 @@ function assertBudget(settings: GuardSettings): void {
       expected: "callsPerRun, tokensPerRun or costNanoUsdPerRun",
     });
   }
+  const capsCost =
+    costNanoUsdPerRun !== undefined
+      ? "budget.costNanoUsdPerRun is set"
+      : admission?.countsCost === true
+        ? "the admission store caps money"
+        : undefined;
+  if (route !== undefined && capsCost !== undefined && Object.keys(prices ?? {}).length === 0) {
+    throw new ConfigError({
+      option: "createGuard.prices",
+      got: "none",
+      expected: `one for each model of the route, because ${capsCost}`,
+    });
+  }
   const capsPrompt = isShared || tokensPerRun !== undefined || costNanoUsdPerRun !== undefined;
   for (const [index, provider] of providersOf(settings).entries()) {
     const option =
@@ -231,12 +257,12 @@ function assertBudget(settings: GuardSettings): void {
       });
     }
     // The models of a route are its candidates', which may change; one without a price is passed over.
-    if (route !== undefined || costNanoUsdPerRun === undefined) continue;
+    if (route !== undefined || capsCost === undefined) continue;
     if (typeof model !== "string" || prices?.[model] === undefined) {
       throw new ConfigError({
         option: "createGuard.prices",
         got: `no price for the model ${describeValue(model)}`,
-        expected: "one, because budget.costNanoUsdPerRun is set",
+        expected: `one, because ${capsCost}`,
       });
     }
   }

@@ -81,7 +81,8 @@ function describeCaps(caps: BudgetCaps, maxOutputTokens: number): string {
   if (caps.calls !== undefined) parts.push(`${caps.calls} calls`);
   if (caps.tokens !== undefined) parts.push(`${caps.tokens} tokens`);
   if (caps.costNanoUsd !== undefined) parts.push(`${caps.costNanoUsd} nano-dollars`);
-  return `${parts.join(", ")} a run; at most ${maxOutputTokens} output tokens a call`;
+  const ofRun = parts.length === 0 ? "" : `${parts.join(", ")} a run; `;
+  return `${ofRun}at most ${maxOutputTokens} output tokens a call`;
 }
 
 /** A reservation as a hold: void or settled, as the call ended. */

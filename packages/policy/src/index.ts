@@ -70,6 +70,14 @@ export {
   type RetryRules,
 } from "./next-attempt.ts";
 export { parseDurationMs } from "./parse-duration.ts";
+export {
+  isBalanced,
+  loweredShare,
+  raisedShares,
+  targetShares,
+  tatOfShare,
+  type ShardStanding,
+} from "./rebalance.ts";
 export { noteCall, emptyRetryBudget, trySpend, type RetryBudget } from "./retry-budget.ts";
 export { flagAgeMs, shutBy, type LocalKills, type Shut } from "./shut.ts";
 export { isEligibleSubject } from "./subject.ts";

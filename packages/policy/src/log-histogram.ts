@@ -62,7 +62,9 @@ export function histogramQuantile(histogram: LogHistogram, q: number): number | 
   const places = Array.from(histogram.buckets.keys()).toSorted((a, b) => a - b);
   const low = valueAt(histogram, places, Math.floor(rank));
   const high = valueAt(histogram, places, Math.ceil(rank));
-  return low + (rank - Math.floor(rank)) * (high - low);
+  const part = rank - Math.floor(rank);
+  // By the difference of the two, a large one near its end would leave its rounding in place of the small one.
+  return low === high ? low : (1 - part) * low + part * high;
 }
 
 /** Counts by the name of the bucket: `p12` and `n-3` are indices among positive and negative values, `z` is zero. */

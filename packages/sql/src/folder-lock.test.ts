@@ -187,7 +187,8 @@ describe("an owner", () => {
   });
 });
 
-describe.runIf(process.platform === "linux")("an owner on Linux", () => {
+// Each starts a process, which takes its time on a busy machine.
+describe.runIf(process.platform === "linux")("an owner on Linux", { timeout: 30_000 }, () => {
   it("in another container of this machine stands", () => {
     leave({ ...thisProcess(), host: "c0ffee", pidNamespace: "pid:[1]", start: "1" });
     expect(lock).toThrow(`process ${process.pid} on c0ffee ${refusal()}`);

@@ -42,7 +42,7 @@ export interface RecordWriterOptions {
 }
 
 export interface RecordWriter {
-  /** Takes the outcomes among the events. It stores a reference only: no request waits for the database. */
+  /** Takes outcomes, and subscribes to nothing else. It stores a reference only: no request waits for the database. */
   readonly sink: EventSink;
   /** Rows lost since the start: dropped for newer ones, refused, without a row to fill, or left at `close`. */
   dropped(): number;
@@ -127,7 +127,7 @@ export function recordWriter(
   const pending = (): number => buffer.size + unmatched.size;
   const dropped = (): number => buffer.lost + lost;
 
-  const sink = (event: SluiceEvent): void => {
+  const take = (event: SluiceEvent): void => {
     if (event.event !== "outcome") return;
     if (closed !== undefined) {
       lost += 1;
@@ -200,5 +200,6 @@ export function recordWriter(
     return closed;
   };
 
+  const sink = Object.assign(take, { subscribesTo: ["outcome"] as const });
   return { sink, dropped, pending, flush, close };
 }

@@ -28,7 +28,13 @@ export { realClock } from "./real-clock.ts";
 export { seededRandom, type SeededRandom } from "./seeded-random.ts";
 export type { AdmissionStoreOptions, CreateAdmissionStore } from "./admission-store/bench.ts";
 export { describeAdmissionStore } from "./admission-store/suite.ts";
-export type { BudgetStoreOptions, CreateBudgetStore } from "./budget-store/bench.ts";
+export {
+  runBudgets,
+  type BudgetHarness,
+  type BudgetStoreOptions,
+  type CreateBudgetStore,
+  type NamedBudgets,
+} from "./budget-store/bench.ts";
 export { describeBudgetStore } from "./budget-store/suite.ts";
 export {
   startProcess,
@@ -70,5 +76,10 @@ export {
   type PrivateRedis,
   type PrivateRedisOptions,
 } from "./private-redis.ts";
+export {
+  privateRedisCluster,
+  type PrivateRedisCluster,
+  type PrivateRedisClusterOptions,
+} from "./private-redis-cluster.ts";
 export { runPsql } from "./run-psql.ts";
 export { unprivilegedUser, type User } from "./unprivileged-user.ts";

@@ -39,7 +39,7 @@ export type SharedReply =
   | { readonly granted: true; readonly reservation: SharedReservation }
   | { readonly granted: false; readonly reason: Reason };
 
-/** One dimension as it stands for this subject after the answer, for headers and people. */
+/** One dimension as it stood for this subject at the answer, for headers and people. */
 export interface AdmissionState {
   readonly dimension: AdmissionDimension;
   /** Absent: enforced. */
@@ -69,6 +69,10 @@ export type AdmissionReply =
       readonly reservation?: SharedReservation | undefined;
       /** Dimensions in shadow that would have refused. */
       readonly wouldRefuse: readonly Reason[];
+      /**
+       * Dimensions that have a limit, in the order of `admissionDimensions`, as they stood once this request had
+       * taken its share. They may be worked out when they are read, and are those of the answer however late.
+       */
       readonly states?: readonly AdmissionState[] | undefined;
     }
   | {
@@ -79,6 +83,7 @@ export type AdmissionReply =
       readonly wouldRefuse: readonly Reason[];
       /** Every dimension that refused. */
       readonly violated?: readonly AdmissionDimension[] | undefined;
+      /** The same, as they stood when it was refused: it took nothing. */
       readonly states?: readonly AdmissionState[] | undefined;
     };
 
@@ -103,6 +108,8 @@ export interface AdmissionStore {
   readonly leaseMs: number;
   /** It holds budgets that requests share; a guard then says with each request what its call may cost. */
   readonly countsBudgets?: boolean | undefined;
+  /** Such a budget is one of money: calls of a model without a price can't be counted, and are refused. */
+  readonly countsCost?: boolean | undefined;
   /** Decides. A store in memory answers at once, a remote one with a promise; neither may throw. */
   acquire(
     subject: string,

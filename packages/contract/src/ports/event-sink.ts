@@ -1,4 +1,8 @@
 import type { SluiceEvent } from "../telemetry/events.ts";
 
-/** Receives every event. Whatever it throws or returns is ignored: an observer never changes an outcome. */
-export type EventSink = (event: SluiceEvent) => void;
+/** Receives events. Whatever it throws or returns is ignored: an observer never changes an outcome. */
+export interface EventSink {
+  (event: SluiceEvent): void;
+  /** The kinds of events that it wants; every one where this is absent. */
+  readonly subscribesTo?: readonly SluiceEvent["event"][] | undefined;
+}

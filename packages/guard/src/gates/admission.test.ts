@@ -38,7 +38,7 @@ const noRoute: Route<unknown> = {
 
 function asked(reply: Promise<AdmissionReply | "unavailable">, mode: GateMode = "enforce") {
   const clock = new FakeClock();
-  const events = createEvents({ feature: "chat_ai", sinks: [], alertsUnheard: false, clock });
+  const events = createEvents({ feature: "chat_ai", sinks: [], clock });
   const source = staticFlags({ chat_ai: { enabled: true } });
   const safety = createSafety({ feature: "chat_ai", source, maxStalenessMs: 5000, clock, events });
   const gate = admissionGate<unknown>(

@@ -3,9 +3,9 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { memoryAdmission, type MemoryAdmissionOptions } from "./memory-admission.ts";
 
-describeAdmissionStore("memoryAdmission", (options, clock) =>
-  memoryAdmission({ ...options, clock }),
-);
+describeAdmissionStore("memoryAdmission", (options, clock) => ({
+  store: memoryAdmission({ ...options, clock }),
+}));
 
 describe("memoryAdmission", () => {
   it("answers at once", () => {
@@ -82,14 +82,19 @@ describe("memoryAdmission", () => {
   });
 
   it("keeps distinct subjects apart, whatever they are made of", () => {
+    // Halves of pairs too. fast-check's own unit for it takes seconds before its first string.
+    const unit = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code));
     fc.assert(
-      fc.property(fc.uniqueArray(fc.string({ unit: "binary" }), { maxLength: 20 }), (subjects) => {
+      fc.property(fc.uniqueArray(fc.string({ unit }), { maxLength: 20 }), (subjects) => {
         const store = memoryAdmission({ userInFlight: { limit: 1 } });
-        const names = [...subjects, "__proto__", "constructor", "toString"];
-        for (const subject of new Set(names)) {
-          expect(store.acquire(subject)).toMatchObject({ admitted: true });
-          expect(store.acquire(subject)).toMatchObject({ admitted: false });
-        }
+        const names = [...new Set([...subjects, "__proto__", "constructor", "toString"])];
+        const admitted = () =>
+          names.filter((name) => {
+            const reply = store.acquire(name);
+            return typeof reply === "object" && "admitted" in reply && reply.admitted;
+          });
+        expect(admitted()).toEqual(names);
+        expect(admitted()).toEqual([]);
       }),
     );
   });

@@ -94,6 +94,9 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
     name: "memory",
     leaseMs: parsed.leaseMs,
     countsBudgets: hasBudgets,
+    countsCost: [parsed.userBudget, parsed.globalBudget].some(
+      (budget) => budget?.costNanoUsd !== undefined,
+    ),
     acquire(subject, ask) {
       // Without budgets no day is asked for, and none is told.
       const wallMs = hasBudgets ? clock.wallMs() : 0;

@@ -1,9 +1,12 @@
 import type { BudgetAsk, BudgetCaps, BudgetReservation, BudgetStore } from "@sluice/contract";
-import { describeBudgetStore, FakeClock } from "@sluice/testkit";
+import { describeBudgetStore, FakeClock, runBudgets } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { memoryBudgets, type MemoryBudgetsOptions } from "./memory-budgets.ts";
 
-describeBudgetStore("memoryBudgets", (options, clock) => memoryBudgets({ ...options, clock }));
+describeBudgetStore(
+  "memoryBudgets",
+  runBudgets((options, clock) => memoryBudgets({ ...options, clock })),
+);
 
 const ask: BudgetAsk = {
   inputTokens: 10,

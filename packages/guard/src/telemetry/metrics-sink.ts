@@ -22,11 +22,20 @@ interface Instruments {
   readonly measure: (name: string) => Histogram;
 }
 
+/** A sink that keeps figures: nobody reads an alert there. */
+export interface CountingSink extends EventSink {
+  readonly onlyCounts: true;
+}
+
+export function onlyCounts(sink: EventSink): sink is CountingSink {
+  return "onlyCounts" in sink;
+}
+
 /** Turns events into OpenTelemetry metrics. */
-export function metricsSink(openTelemetry: OpenTelemetry): EventSink {
+export function metricsSink(openTelemetry: OpenTelemetry): CountingSink {
   // Made at the first event, because a meter that was taken before the SDK started stays silent.
   let made: Instruments | undefined;
-  return (event) => {
+  const count: EventSink = (event) => {
     made ??= instruments(openTelemetry.metrics.getMeter("@sluice/guard"));
     const feature = { [attributeNames.feature]: event.feature };
     switch (event.event) {
@@ -49,6 +58,7 @@ export function metricsSink(openTelemetry: OpenTelemetry): EventSink {
         break;
     }
   };
+  return Object.assign(count, { onlyCounts: true as const });
 }
 
 function record(made: Instruments, event: OutcomeEvent, feature: Attributes): void {

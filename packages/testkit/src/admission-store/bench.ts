@@ -1,7 +1,9 @@
 import type {
+  AdmissionAsk,
   AdmissionLease,
   AdmissionReply,
   AdmissionStore,
+  BudgetCaps,
   Clock,
   GateMode,
   ToolRateReply,
@@ -15,29 +17,51 @@ interface RateOptions {
   readonly mode?: GateMode;
 }
 
+interface DailyBudgetOptions extends BudgetCaps {
+  readonly mode?: GateMode;
+}
+
 /** What an admission store is created with; an absent mode is `enforce`. */
 export interface AdmissionStoreOptions {
   readonly userInFlight?: { readonly limit: number; readonly mode?: GateMode };
   readonly globalInFlight?: { readonly limit: number; readonly mode?: GateMode };
   readonly messageRate?: RateOptions;
   readonly toolRate?: RateOptions;
+  /** Of one subject's day, and of all subjects'. */
+  readonly userBudget?: DailyBudgetOptions;
+  readonly globalBudget?: DailyBudgetOptions;
+  /** Where a day begins. Default: UTC. */
+  readonly timeZone?: string;
   readonly leaseMs: number;
   readonly maxLeases?: number;
+}
+
+/** A store, and what a check waits for before it looks. */
+export interface AdmissionHarness {
+  readonly store: AdmissionStore;
+  /** Resolves once the endings that had come are counted; absent where they count at once. */
+  readonly settled?: () => Promise<void>;
 }
 
 export type CreateAdmissionStore = (
   options: AdmissionStoreOptions,
   clock: Clock,
-) => AdmissionStore | Promise<AdmissionStore>;
+) => AdmissionHarness | Promise<AdmissionHarness>;
+
+type Admitted = Extract<AdmissionReply, { admitted: true }>;
+type Refused = Extract<AdmissionReply, { admitted: false }>;
 
 export interface Bench {
   readonly store: AdmissionStore;
   readonly clock: FakeClock;
-  readonly ask: (subject: string) => Promise<AdmissionReply>;
+  /** Asks once all endings so far are counted. */
+  readonly ask: (subject: string, ask?: AdmissionAsk) => Promise<AdmissionReply>;
   /** Asks, and fails where the store refuses. */
+  readonly admitted: (subject: string, ask?: AdmissionAsk) => Promise<Admitted>;
+  /** The same for the lease alone. */
   readonly take: (subject: string) => Promise<AdmissionLease>;
   /** Asks, and fails where the store admits. */
-  readonly refusal: (subject: string) => Promise<Extract<AdmissionReply, { admitted: false }>>;
+  readonly refusal: (subject: string, ask?: AdmissionAsk) => Promise<Refused>;
   /** Asks for one tool call. */
   readonly takeTool: (subject: string) => Promise<ToolRateReply>;
 }
@@ -49,10 +73,16 @@ export async function withStore(
   use: (bench: Bench) => Promise<void>,
 ): Promise<void> {
   const clock = new FakeClock();
-  const store = await create(options, clock);
-  const ask = async (subject: string): Promise<AdmissionReply> => {
-    const reply = await store.acquire(subject);
+  const { store, settled } = await create(options, clock);
+  const ask: Bench["ask"] = async (subject, brings) => {
+    await settled?.();
+    const reply = await store.acquire(subject, brings);
     if (reply === "unavailable") throw new Error(`unavailable for ${JSON.stringify(subject)}`);
+    return reply;
+  };
+  const admitted: Bench["admitted"] = async (subject, brings) => {
+    const reply = await ask(subject, brings);
+    if (!reply.admitted) throw new Error(`refused ${subject}: ${reply.reason}`);
     return reply;
   };
   try {
@@ -60,13 +90,10 @@ export async function withStore(
       store,
       clock,
       ask,
-      async take(subject) {
-        const reply = await ask(subject);
-        if (!reply.admitted) throw new Error(`refused ${subject}: ${reply.reason}`);
-        return reply.lease;
-      },
-      async refusal(subject) {
-        const reply = await ask(subject);
+      admitted,
+      take: async (subject) => (await admitted(subject)).lease,
+      async refusal(subject, brings) {
+        const reply = await ask(subject, brings);
         if (reply.admitted) throw new Error(`admitted ${subject}`);
         return reply;
       },

@@ -49,7 +49,7 @@ type Fault = (typeof faults)[number];
 
 /** A plain store, right but for one planted fault. */
 function planted(fault?: Fault): CreateAdmissionStore {
-  return (options, clock): AdmissionStore => {
+  return (options, clock) => {
     const has = (one: Fault): boolean => fault === one;
     const limits = limitsOf(options, fault);
     const maxLeases = options.maxLeases ?? Number.POSITIVE_INFINITY;
@@ -59,7 +59,7 @@ function planted(fault?: Fault): CreateAdmissionStore {
     const toolRate = toolRateOf(options, fault);
     const toolTats = new Map<string, number>();
     const lifeMs = has("leases expire early") ? options.leaseMs / 2 : options.leaseMs;
-    return {
+    const store: AdmissionStore = {
       name: "planted",
       leaseMs: options.leaseMs,
       acquire(given) {
@@ -159,6 +159,7 @@ function planted(fault?: Fault): CreateAdmissionStore {
             ],
       close: () => undefined,
     };
+    return { store };
   };
 }
 

@@ -1,5 +1,12 @@
 import { describeChecks, type Check } from "../conformance.ts";
 import type { CreateAdmissionStore } from "./bench.ts";
+import { budgetDayChecks } from "./budget-day-checks.ts";
+import { budgetEndingChecks } from "./budget-ending-checks.ts";
+import { budgetGrantChecks } from "./budget-grant-checks.ts";
+import { budgetModeChecks } from "./budget-mode-checks.ts";
+import { budgetShareChecks } from "./budget-share-checks.ts";
+import { budgetStateChecks } from "./budget-state-checks.ts";
+import { budgetTraceChecks } from "./budget-trace-checks.ts";
 import { leaseChecks } from "./lease-checks.ts";
 import { modeChecks } from "./mode-checks.ts";
 import { placeChecks } from "./place-checks.ts";
@@ -18,7 +25,19 @@ export const admissionStoreChecks: readonly Check<CreateAdmissionStore>[] = [
   ...traceChecks,
 ];
 
+/** Of a store that holds budgets. */
+export const admissionBudgetChecks: readonly Check<CreateAdmissionStore>[] = [
+  ...budgetGrantChecks,
+  ...budgetShareChecks,
+  ...budgetEndingChecks,
+  ...budgetDayChecks,
+  ...budgetModeChecks,
+  ...budgetStateChecks,
+  ...budgetTraceChecks,
+];
+
 /** What every admission store does, whatever it keeps its counts in. */
 export function describeAdmissionStore(name: string, create: CreateAdmissionStore): void {
   describeChecks(`${name} as an admission store`, admissionStoreChecks, create);
+  describeChecks(`${name} as a store of budgets`, admissionBudgetChecks, create);
 }

@@ -1,10 +1,12 @@
 import type {
   BudgetAsk,
   BudgetCaps,
-  BudgetReservation,
   BudgetStore,
+  BudgetUse,
   Clock,
   Reason,
+  SharedReply,
+  SharedReservation,
 } from "@sluice/contract";
 import { FakeClock } from "../fake-clock.ts";
 
@@ -17,17 +19,41 @@ export interface BudgetStoreOptions {
 
 export type CreateBudgetStore = (options: BudgetStoreOptions, clock: Clock) => BudgetStore;
 
+type Reply = SharedReply | "unavailable";
+
+/** Budgets that have names, wherever they are kept. */
+export interface NamedBudgets {
+  /** Reserves on the budget of that name. What the reservation takes further is held to the same caps. */
+  reserve(name: string, caps: BudgetCaps, ask: BudgetAsk): Reply | Promise<Reply>;
+  use(name: string): BudgetUse | Promise<BudgetUse>;
+  /** Resolves once the endings so far are counted. */
+  flush(): void | Promise<void>;
+  close(): void;
+}
+
+export interface BudgetHarness {
+  /** Empty ones, of one check alone. */
+  readonly open: () => NamedBudgets | Promise<NamedBudgets>;
+  /** The lowest cap they take: 1 where a cap of nothing is refused as a mistake. */
+  readonly leastCap: 0 | 1;
+  /** Interleavings that are tried. Default 150. */
+  readonly traces?: number;
+  /** Of budgets of runs: they are restored, ended and forgotten, and answer at once. */
+  readonly runs?: CreateBudgetStore;
+}
+
 export interface Bench {
-  readonly store: BudgetStore;
-  readonly clock: FakeClock;
-  /** Reserves, and fails where the store refuses. */
+  readonly budgets: NamedBudgets;
+  /** Reserves, and fails where it is refused. */
   readonly take: (
-    run: string | undefined,
+    name: string,
     caps: BudgetCaps,
     ask?: Partial<BudgetAsk>,
-  ) => BudgetReservation;
-  /** Reserves, and fails where the store grants. */
-  readonly refusal: (run: string | undefined, caps: BudgetCaps, ask?: Partial<BudgetAsk>) => Reason;
+  ) => Promise<SharedReservation>;
+  /** Reserves, and fails where it is granted. */
+  readonly refusal: (name: string, caps: BudgetCaps, ask?: Partial<BudgetAsk>) => Promise<Reason>;
+  /** What it is charged with, endings included. */
+  readonly use: (name: string) => Promise<BudgetUse>;
 }
 
 export const price = { inputNanoUsdPerToken: 150, outputNanoUsdPerToken: 600 };
@@ -42,23 +68,83 @@ export const usualAsk: BudgetAsk = {
 
 export const nothingUsed = { calls: 0, tokens: 0, costNanoUsd: 0 };
 
-export function openBench(create: CreateBudgetStore, options: BudgetStoreOptions = {}): Bench {
-  const clock = new FakeClock();
-  const store = create(options, clock);
+/** Runs a check on budgets of its own. */
+export async function withBudgets(
+  harness: BudgetHarness,
+  check: (bench: Bench) => Promise<void>,
+): Promise<void> {
+  const budgets = await harness.open();
+  const ask = async (name: string, caps: BudgetCaps, part: Partial<BudgetAsk> | undefined) => {
+    await budgets.flush();
+    return budgets.reserve(name, caps, { ...usualAsk, ...part });
+  };
+  try {
+    await check({
+      budgets,
+      take: async (...of) => granted(await ask(of[0], of[1], of[2])),
+      refusal: async (...of) => refused(await ask(of[0], of[1], of[2])),
+      async use(name) {
+        await budgets.flush();
+        return budgets.use(name);
+      },
+    });
+  } finally {
+    budgets.close();
+  }
+}
+
+/** @throws Error where it is refused */
+export function granted<Reservation>(
+  reply:
+    | { readonly granted: true; readonly reservation: Reservation }
+    | { readonly granted: false; readonly reason: Reason }
+    | "unavailable",
+): Reservation {
+  if (reply === "unavailable") throw new Error("unavailable");
+  if (!reply.granted) throw new Error(`refused: ${reply.reason}`);
+  return reply.reservation;
+}
+
+/** @throws Error where it is granted */
+export function refused(
+  reply:
+    | { readonly granted: true }
+    | { readonly granted: false; readonly reason: Reason }
+    | "unavailable",
+): Reason {
+  if (reply === "unavailable") throw new Error("unavailable");
+  if (reply.granted) throw new Error("granted");
+  return reply.reason;
+}
+
+/** Of a store of runs. */
+export function runBudgets(create: CreateBudgetStore): BudgetHarness {
   return {
-    store,
-    clock,
-    take(run, caps, ask) {
-      const reply = store.reserve(run, caps, { ...usualAsk, ...ask });
-      if (reply === "unavailable") throw new Error("unavailable");
-      if (!reply.granted) throw new Error(`refused: ${reply.reason}`);
-      return reply.reservation;
-    },
-    refusal(run, caps, ask) {
-      const reply = store.reserve(run, caps, { ...usualAsk, ...ask });
-      if (reply === "unavailable") throw new Error("unavailable");
-      if (reply.granted) throw new Error("granted");
-      return reply.reason;
+    leastCap: 0,
+    runs: create,
+    open() {
+      const store = create({}, new FakeClock());
+      const toShared = (reply: ReturnType<BudgetStore["reserve"]>, caps: BudgetCaps): Reply => {
+        if (reply === "unavailable" || !reply.granted) return reply;
+        const { reservation } = reply;
+        return {
+          granted: true,
+          reservation: {
+            inputTokens: reservation.inputTokens,
+            outputTokens: reservation.outputTokens,
+            costNanoUsd: reservation.costNanoUsd,
+            settle: (usage) => reservation.settle(usage),
+            void: () => reservation.void(),
+            further: (ask) => toShared(reservation.further(caps, ask), caps),
+          },
+        };
+      };
+      return {
+        reserve: (run, caps, ask) => toShared(store.reserve(run, caps, ask), caps),
+        use: (run) => store.use(run),
+        flush: () => undefined,
+        close: () => undefined,
+      };
     },
   };
 }

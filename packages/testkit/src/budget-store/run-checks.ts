@@ -1,38 +1,35 @@
 import { Reason } from "@sluice/contract";
 import { expect } from "vitest";
 import type { Check } from "../conformance.ts";
-import { nothingUsed, openBench, usualAsk, type CreateBudgetStore } from "./bench.ts";
+import { nothingUsed, usualAsk, type CreateBudgetStore } from "./bench.ts";
+import { openRuns } from "./run-bench.ts";
 
 export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
-    name: "keeps runs apart, whatever their names",
+    name: "answers at once, without a promise",
     run(create) {
-      const { store, take, refusal } = openBench(create);
-      const names = [
-        "a",
-        "b",
-        "a:b",
-        "",
-        "undefined",
-        "__proto__",
-        "constructor",
-        "toString",
-        "🧪",
-      ];
-      for (const run of names) {
-        expect(store.use(run), run).toEqual(nothingUsed);
-        take(run, { calls: 1 });
-      }
-      for (const run of names) {
-        expect(refusal(run, { calls: 1 }), run).toBe(Reason.BUDGET_CALLS);
-        expect(store.use(run).calls, run).toBe(1);
-      }
+      const { store } = openRuns(create);
+      const reply = store.reserve("batch", { calls: 2 }, usualAsk);
+      expect(reply).toMatchObject({ granted: true });
+      if (reply === "unavailable" || !reply.granted) return;
+      expect(reply.reservation.further({ calls: 2 }, usualAsk)).toMatchObject({ granted: true });
+      expect(store.use("batch")).toMatchObject({ calls: 2 });
+    },
+  },
+  {
+    name: "I14 grants and charges nothing under a cap of nothing",
+    run(create) {
+      const { store, refusal } = openRuns(create);
+      expect(refusal("batch", { calls: 0 })).toBe(Reason.BUDGET_CALLS);
+      expect(refusal("batch", { tokens: 0 })).toBe(Reason.BUDGET_TOKENS);
+      expect(refusal("batch", { costNanoUsd: 0 })).toBe(Reason.BUDGET_COST);
+      expect(store.use("batch")).toEqual(nothingUsed);
     },
   },
   {
     name: "takes a request without a run for a run of its own",
     run(create) {
-      const { store, take, refusal } = openBench(create);
+      const { store, take, refusal } = openRuns(create);
       for (let i = 0; i < 5; i += 1) take(undefined, { calls: 1 });
       expect(refusal(undefined, { calls: 0 })).toBe(Reason.BUDGET_CALLS);
       expect(store.use("undefined")).toEqual(nothingUsed);
@@ -40,10 +37,10 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
     },
   },
   {
-    name: "counts what is reserved further on the same run, with a name or without",
+    name: "holds what is reserved further to its own caps on the same run, with a name or without",
     run(create) {
       for (const run of [undefined, "batch"]) {
-        const { take } = openBench(create);
+        const { take } = openRuns(create);
         const first = take(run, { calls: 2 });
         first.settle({ inputTokens: 100, outputTokens: 10 });
         const second = first.further({ calls: 2, tokens: 10_000 }, usualAsk);
@@ -64,7 +61,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "goes on with what a run had used before",
     run(create) {
-      const { store, take, refusal } = openBench(create);
+      const { store, take, refusal } = openRuns(create);
       store.restore("batch", { calls: 9, tokens: 5000, costNanoUsd: 1_000_000 });
       expect(store.use("batch")).toEqual({ calls: 9, tokens: 5000, costNanoUsd: 1_000_000 });
       expect(take("batch", { calls: 10, tokens: 5200 }).outputTokens).toBe(100);
@@ -75,7 +72,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "forgets a run that is over",
     run(create) {
-      const { store, take } = openBench(create);
+      const { store, take } = openRuns(create);
       take("batch", { calls: 1 }).settle(undefined);
       take("other", { calls: 1 });
       store.end("batch");
@@ -87,7 +84,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "charges and credits nothing to a new run by a reservation of the old one of that name",
     run(create) {
-      const { store, take, refusal } = openBench(create);
+      const { store, take, refusal } = openRuns(create);
       const [settledLate, voidedLate] = [take("batch", {}), take("batch", {})];
       store.end("batch");
       take("batch", { calls: 1 });
@@ -100,7 +97,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "ends and reads a run that it does not know as one that used nothing",
     run(create) {
-      const { store } = openBench(create);
+      const { store } = openRuns(create);
       store.end("never seen");
       expect(store.use("never seen")).toEqual(nothingUsed);
     },
@@ -108,7 +105,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "I3 never forgets a run to make room for others, however many come",
     run(create) {
-      const { store, take } = openBench(create, { maxRuns: 4, runIdleMs: 60_000 });
+      const { store, take } = openRuns(create, { maxRuns: 4, runIdleMs: 60_000 });
       take("open", { calls: 1 });
       take("spent", { calls: 1 }).settle(undefined);
       for (let i = 0; i < 100; i += 1) {
@@ -125,7 +122,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "I3 never forgets a run with a reservation that is out, however long it takes",
     run(create) {
-      const { store, clock, take, refusal } = openBench(create, { maxRuns: 2, runIdleMs: 1000 });
+      const { store, clock, take, refusal } = openRuns(create, { maxRuns: 2, runIdleMs: 1000 });
       const reservation = take("slow", { calls: 1 });
       for (let i = 0; i < 10; i += 1) {
         clock.advance(5000);
@@ -139,7 +136,7 @@ export const runChecks: readonly Check<CreateBudgetStore>[] = [
   {
     name: "I12 makes room for new runs once others are over or idle",
     run(create) {
-      const { store, clock, take } = openBench(create, { maxRuns: 2, runIdleMs: 1000 });
+      const { store, clock, take } = openRuns(create, { maxRuns: 2, runIdleMs: 1000 });
       take("first", { calls: 1 }).settle(undefined);
       take("second", { calls: 1 }).settle(undefined);
       store.end("first");

@@ -1,11 +1,19 @@
-import type { BudgetAsk, BudgetCaps, BudgetReply, BudgetStore, BudgetUse } from "@sluice/contract";
+import type {
+  BudgetAsk,
+  BudgetCaps,
+  BudgetReply,
+  BudgetStore,
+  BudgetUse,
+  SharedReply,
+  SharedReservation,
+} from "@sluice/contract";
 import { add, giveBack, reserve, settle, unused } from "@sluice/policy";
 import { describePlantedFaults } from "../describe-planted-faults.ts";
-import type { CreateBudgetStore } from "./bench.ts";
-import { budgetStoreChecks } from "./suite.ts";
+import { runBudgets, type BudgetHarness, type CreateBudgetStore } from "./bench.ts";
+import { budgetChecks } from "./suite.ts";
 
-/** One way each in which a store can be wrong. */
-const faults = [
+/** One way each in which any budget can be wrong. */
+const budgetFaults = [
   "one call too many",
   "wrong reason",
   "output is never lowered",
@@ -21,13 +29,20 @@ const faults = [
   "believes any usage",
   "void keeps the call",
   "further ones are a run of their own",
-  "further ones keep the caps",
   "void gives nothing back",
   "settles every time",
   "voids every time",
   "ends the latest",
   "runs share an account",
   "runs in an object",
+  "unknown run throws",
+] as const;
+/** And those of a store of runs. */
+const faults = [
+  ...budgetFaults,
+  "answers later",
+  "a cap of nothing is none",
+  "further ones keep the caps",
   "no run is one run",
   "restore does nothing",
   "restore adds a call",
@@ -37,7 +52,6 @@ const faults = [
   "evicts open runs",
   "forgets slow runs",
   "never makes room",
-  "unknown run throws",
 ] as const;
 type Fault = (typeof faults)[number];
 
@@ -46,6 +60,16 @@ interface Account {
   open: number;
   touchedMs: number;
 }
+
+/** As who asks for a truth of a number takes caps. */
+const withoutNothing = (caps: BudgetCaps, isWrong: boolean): BudgetCaps =>
+  isWrong
+    ? {
+        calls: caps.calls || undefined,
+        tokens: caps.tokens || undefined,
+        costNanoUsd: caps.costNanoUsd || undefined,
+      }
+    : caps;
 
 /** A plain store, right but for one planted fault. */
 function planted(fault?: Fault): CreateBudgetStore {
@@ -88,7 +112,9 @@ function planted(fault?: Fault): CreateBudgetStore {
       reserve(run, given, asked) {
         const named = has("no run is one run") ? (run ?? "undefined") : run;
         const account = named === undefined ? fresh() : accountOf(named);
-        return account === undefined ? "unavailable" : reserveOn(account, run, given, asked);
+        if (account === undefined) return "unavailable";
+        const reply = reserveOn(account, run, given, asked);
+        return has("answers later") ? (Promise.resolve(reply) as never) : reply;
       },
       use(run) {
         const account = accounts.get(nameOf(run));
@@ -113,7 +139,9 @@ function planted(fault?: Fault): CreateBudgetStore {
     ): BudgetReply {
       account.touchedMs = clock.monotonicMs();
       firstCaps ??= given;
-      const believed = has("caps are those of the first call") ? firstCaps : given;
+      const believed = has("caps are those of the first call")
+        ? firstCaps
+        : withoutNothing(given, has("a cap of nothing is none"));
       const believedCaps = {
         calls:
           believed.calls === undefined
@@ -189,8 +217,45 @@ function planted(fault?: Fault): CreateBudgetStore {
 }
 
 describePlantedFaults({
-  name: "the suite of budget stores",
-  checks: budgetStoreChecks,
+  name: "the suite of budgets of runs",
+  checks: budgetChecks(runBudgets(planted())),
   faults,
-  planted,
+  planted: (fault) => runBudgets(planted(fault)),
+});
+
+/** The same, kept where an answer takes a while and an ending is counted later. */
+function remote(fault?: (typeof budgetFaults)[number]): BudgetHarness {
+  const { open } = runBudgets(planted(fault));
+  return {
+    leastCap: 1,
+    async open() {
+      const budgets = await open();
+      const waiting: (() => void)[] = [];
+      const later = (reservation: SharedReservation): SharedReservation => ({
+        ...reservation,
+        settle: (usage) => void waiting.push(() => reservation.settle(usage)),
+        void: () => void waiting.push(() => reservation.void()),
+        further: async (ask) => toLater(await reservation.further(ask)),
+      });
+      const toLater = (reply: SharedReply | "unavailable"): SharedReply | "unavailable" =>
+        reply === "unavailable" || !reply.granted
+          ? reply
+          : { granted: true, reservation: later(reply.reservation) };
+      return {
+        reserve: async (...what) => toLater(await budgets.reserve(...what)),
+        use: async (name) => budgets.use(name),
+        async flush() {
+          for (const end of waiting.splice(0)) end();
+        },
+        close: () => budgets.close(),
+      };
+    },
+  };
+}
+
+describePlantedFaults({
+  name: "the suite of budgets that are elsewhere",
+  checks: budgetChecks(remote()),
+  faults: budgetFaults,
+  planted: remote,
 });

@@ -1,21 +1,19 @@
-import type { BudgetAsk, BudgetCaps, BudgetReservation, BudgetUse } from "@sluice/contract";
+import type { BudgetAsk, BudgetCaps, BudgetUse, SharedReservation } from "@sluice/contract";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import type { Check } from "../conformance.ts";
-import { openBench, price, type CreateBudgetStore } from "./bench.ts";
+import { price, withBudgets, type BudgetHarness } from "./bench.ts";
 
-const runs = ["a", "b"] as const;
+const names = ["a", "b"] as const;
 
-const cap = (max: number) => fc.option(fc.nat(max), { nil: undefined });
-const anyCaps: fc.Arbitrary<BudgetCaps> = fc.record({
-  calls: cap(15),
-  tokens: cap(5000),
-  costNanoUsd: cap(2_000_000),
-});
+function anyCaps(least: number): fc.Arbitrary<BudgetCaps> {
+  const cap = (max: number) => fc.option(fc.integer({ min: least, max }), { nil: undefined });
+  return fc.record({ calls: cap(15), tokens: cap(5000), costNanoUsd: cap(2_000_000) });
+}
 
 const step = fc.oneof(
   fc.record({
-    run: fc.constantFrom(...runs),
+    name: fc.constantFrom(...names),
     ask: fc.record({
       inputTokens: fc.nat(300),
       outputTokens: fc.nat(800),
@@ -32,8 +30,8 @@ const step = fc.oneof(
 );
 
 interface Entry {
-  readonly run: string;
-  readonly reservation: BudgetReservation;
+  readonly name: string;
+  readonly reservation: SharedReservation;
   charged: BudgetUse;
   open: boolean;
 }
@@ -84,48 +82,52 @@ function end(entry: Entry, ending: string, share: number): void {
   }
 }
 
-export const traceChecks: readonly Check<CreateBudgetStore>[] = [
+export const traceChecks: readonly Check<BudgetHarness>[] = [
   {
     name: "I3 never lets settled and reserved exceed a cap, grants all that fits, and counts exactly, in any interleaving",
-    run(create) {
-      fc.assert(
-        fc.property(anyCaps, fc.array(step, { maxLength: 60, size: "max" }), (caps, steps) => {
-          const { store } = openBench(create);
-          const entries: Entry[] = [];
-          for (const one of steps) {
-            if ("ask" in one) {
-              const mine = entries.filter(({ run }) => run === one.run);
-              const room = roomFor(sum(mine), caps, one.ask);
-              const fits = room >= Math.min(one.ask.minOutputTokens, one.ask.outputTokens);
-              const reply = store.reserve(one.run, caps, one.ask);
-              if (reply === "unavailable") throw new Error("unavailable");
-              expect(reply.granted).toBe(fits);
-              if (!reply.granted) continue;
-              const { inputTokens, outputTokens, costNanoUsd } = reply.reservation;
-              expect(outputTokens).toBe(room);
-              entries.push({
-                run: one.run,
-                reservation: reply.reservation,
-                charged: { calls: 1, tokens: inputTokens + outputTokens, costNanoUsd },
-                open: true,
-              });
-            } else if (entries.length > 0) {
-              // One of the latest, often one that ended already: its second ending counts nothing.
-              const entry = entries[entries.length - 1 - (one.which % entries.length)];
-              if (entry !== undefined) end(entry, one.ending, one.share);
-            }
-            for (const run of runs) {
-              const use = store.use(run);
-              expect(use).toEqual(sum(entries.filter((entry) => entry.run === run)));
-              expect(use.calls).toBeLessThanOrEqual(caps.calls ?? Number.POSITIVE_INFINITY);
-              expect(use.tokens).toBeLessThanOrEqual(caps.tokens ?? Number.POSITIVE_INFINITY);
-              expect(use.costNanoUsd).toBeLessThanOrEqual(
-                caps.costNanoUsd ?? Number.POSITIVE_INFINITY,
+    async run(harness) {
+      const trace = fc.array(step, { maxLength: 60, size: "max" });
+      await fc.assert(
+        fc.asyncProperty(anyCaps(harness.leastCap), trace, (caps, steps) =>
+          withBudgets(harness, async ({ budgets, use }) => {
+            const entries: Entry[] = [];
+            const of = (name: string) => sum(entries.filter((entry) => entry.name === name));
+            for (const one of steps) {
+              if ("ask" in one) {
+                const room = roomFor(of(one.name), caps, one.ask);
+                const fits = room >= Math.min(one.ask.minOutputTokens, one.ask.outputTokens);
+                const reply = await budgets.reserve(one.name, caps, one.ask);
+                if (reply === "unavailable") throw new Error("unavailable");
+                expect(reply.granted).toBe(fits);
+                if (!reply.granted) continue;
+                const { inputTokens, outputTokens, costNanoUsd } = reply.reservation;
+                expect(outputTokens).toBe(room);
+                entries.push({
+                  name: one.name,
+                  reservation: reply.reservation,
+                  charged: { calls: 1, tokens: inputTokens + outputTokens, costNanoUsd },
+                  open: true,
+                });
+              } else if (entries.length > 0) {
+                // One of the latest, often one that ended already: its second ending counts nothing.
+                const entry = entries[entries.length - 1 - (one.which % entries.length)];
+                if (entry !== undefined) end(entry, one.ending, one.share);
+              }
+              const uses = await Promise.all(
+                names.map(async (name) => ({ name, used: await use(name) })),
               );
+              for (const { name, used } of uses) {
+                expect(used).toEqual(of(name));
+                expect(used.calls).toBeLessThanOrEqual(caps.calls ?? Number.POSITIVE_INFINITY);
+                expect(used.tokens).toBeLessThanOrEqual(caps.tokens ?? Number.POSITIVE_INFINITY);
+                expect(used.costNanoUsd).toBeLessThanOrEqual(
+                  caps.costNanoUsd ?? Number.POSITIVE_INFINITY,
+                );
+              }
             }
-          }
-        }),
-        { numRuns: 150 },
+          }),
+        ),
+        { numRuns: harness.traces ?? 150 },
       );
     },
   },

@@ -1,7 +1,10 @@
-import { aiSdkProvider, guardedLanguageModel, type AiSdkProviderOptions } from "@sluice/ai-sdk";
+// #region
+import { aiSdkProvider, guardedLanguageModel } from "@sluice/ai-sdk";
+import { streamText } from "ai";
+// #endregion
+import type { AiSdkProviderOptions } from "@sluice/ai-sdk";
 import type { FlagSource } from "@sluice/contract";
 import { createGuard, defineContract, type Guard } from "@sluice/guard";
-import { streamText } from "ai";
 import { z } from "zod";
 
 export interface Question {
@@ -19,7 +22,7 @@ export function guardOver(
   openai: (id: string) => Model,
   flags: FlagSource,
 ): Guard<Question, unknown, unknown, unknown> {
-  // #region
+  // #region +
   const provider = aiSdkProvider({
     name: "openai",
     model: openai("gpt-4o-mini"),

@@ -1,28 +1,17 @@
-import { expect, it } from "vitest";
-import { readText } from "../repository.ts";
-import { page } from "./embedded-database.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startProcess } from "@sluice/testkit";
+import { expect, it, onTestFinished } from "vitest";
 
-const source = readText("packages/sql/src/pglite-socket.ts");
-
-/** The names in the first cells of the page's table. */
-function documented(text: string): readonly string[] {
-  const cells = [...text.matchAll(/^\| (`[^|]+`) \|/gm)].map(([, cell = ""]) => cell);
-  return cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name));
-}
-
-/** The members of the options' interface. */
-function declared(text: string): readonly string[] {
-  const [, body = ""] = /interface PgliteSocketOptions \{\n([^]*?)\n\}/.exec(text) ?? [];
-  return [...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, name = ""]) => name);
-}
-
-it("the page has each option of the socket, and no other", () => {
-  expect(documented(readText(page)).toSorted()).toEqual(declared(source).toSorted());
-});
-
-it("the page is held to them: another option is a fault", () => {
-  expect(declared(source.replace("readonly port?", "readonly path?"))).not.toEqual(
-    declared(source),
-  );
-  expect(declared(source)).toContain("clock");
-});
+it("the page's set-up reads flags from its folder, lets other processes in, and ends", async () => {
+  const cwd = await mkdtemp(join(tmpdir(), "sluice-embedded-"));
+  onTestFinished(() => rm(cwd, { recursive: true }));
+  const program = fileURLToPath(new URL("embedded-database-app.ts", import.meta.url));
+  const app = startProcess(program, { cwd });
+  onTestFinished(async () => void (await app.kill()));
+  expect(await app.ended).toEqual({ code: 0, signal: null });
+  expect(JSON.parse(app.stdout)).toMatchObject({ confirmed: true, found: { state: "served" } });
+  expect(app.stderr).toBe("");
+}, 120_000);

@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { bucketOf } from "@sluice/policy";
+import { readInstances } from "@sluice/sql";
 import { postgresAnswers, postgresForTests } from "@sluice/testkit";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { readPage } from "../read-page.ts";
 import { readText, ROOT } from "../repository.ts";
-import { page } from "./flags-in-sql.ts";
+import { page, wire } from "./flags-in-sql.ts";
 
 const skipped = process.env["CI"] !== "true" && !postgresAnswers();
 const blocks = readPage(readText(page))
@@ -24,7 +25,7 @@ function blockWith(words: string): string {
 const patiently = { timeout: 60_000 };
 /** A role of PostgreSQL's own that is not the one that psql logs in as. */
 const asAnother = "SET SESSION AUTHORIZATION pg_write_all_data;";
-const flags = "SELECT enabled, rollout_percent, killed FROM feature_state";
+const asRead = "SELECT enabled, rollout_percent, killed FROM feature_state";
 
 describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   let database: ReturnType<typeof postgresForTests>;
@@ -51,9 +52,9 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
 
   it("opens, shuts, protects, widens with an approval, kills and is audited", patiently, () => {
     ran(blockWith("INSERT INTO feature_state"));
-    expect(ran(flags)).toBe("t|20|f");
+    expect(ran(asRead)).toBe("t|20|f");
     ran(blockWith("rollout_percent = 0"));
-    expect(ran(flags)).toBe("f|0|f");
+    expect(ran(asRead)).toBe("f|0|f");
 
     ran(blockWith("protected = true"));
     const widen = blockWith("rollout_percent = 50");
@@ -63,10 +64,10 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
     expect(psql(approve.replace("SELECT", `${asAnother}\nSELECT`)).status).toBe(3);
     ran(approve);
     ran(widen);
-    expect(ran(flags)).toBe("t|50|f");
+    expect(ran(asRead)).toBe("t|50|f");
 
     ran(blockWith("sluice.reason"));
-    expect(ran(flags)).toBe("t|50|t");
+    expect(ran(asRead)).toBe("t|50|t");
     expect(ran("SELECT reason FROM flag_audit ORDER BY id DESC LIMIT 1")).toBe(
       "the answers are wrong since noon",
     );
@@ -89,4 +90,27 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   it("is all of it", () => {
     expect(blocks).toHaveLength(11);
   });
+});
+
+describe.skipIf(skipped)("the wiring of the page", () => {
+  it("is closed without a row, opens by one, and is a process that `sluice kill` waits for", async () => {
+    const database = postgresForTests();
+    onTestFinished(() => database.drop());
+    const { db, flags, instance, guard } = await wire(database.connectionString);
+    onTestFinished(async () => {
+      guard.close();
+      await instance.close();
+      flags.close();
+      await db.close();
+    });
+    expect(await guard.run("hello", { subject: "ann" })).toMatchObject({ reason: "FLAG_OFF" });
+    for (const statement of blockWith("INSERT INTO feature_state").split("\n")) {
+      await db.query(statement);
+    }
+    await vi.waitFor(() => expect(guard.describe().percent).toBe(20), patiently);
+    await vi.waitFor(async () => {
+      const { alive } = await readInstances(db, { feature: "faq_ai", version: 1 });
+      expect(alive).toBe(1);
+    }, patiently);
+  }, 60_000);
 });

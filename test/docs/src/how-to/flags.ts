@@ -1,9 +1,12 @@
-import { createGuard, staticFlags, type Guard } from "@sluice/guard";
+// #region
+import { staticFlags } from "@sluice/guard";
+// #endregion
+import { createGuard, type Guard } from "@sluice/guard";
 import { fakeProvider, sampleAnswer, sampleFeature, valueReply } from "@sluice/testkit";
 import type { SampleJob } from "@sluice/testkit";
 
 export function makeFlags(): ReturnType<typeof staticFlags> {
-  // #region
+  // #region +
   const flags = staticFlags({ faq_ai: { enabled: true, percent: 20 } });
   flags.set("faq_ai", { percent: 50 });
   // #endregion

@@ -1,3 +1,4 @@
+// #region
 import {
   allowlist,
   budget,
@@ -7,10 +8,13 @@ import {
   killSwitch,
   rollout,
 } from "@sluice/express";
-import { createGuard, defineContract, envFlags, type Guard } from "@sluice/guard";
+import { createGuard, defineContract, envFlags } from "@sluice/guard";
 import { functionProvider, openaiProvider } from "@sluice/providers";
-import express, { type Express, type Request, type RequestHandler } from "express";
+import express, { type Request } from "express";
 import { z } from "zod";
+// #endregion
+import type { Guard } from "@sluice/guard";
+import type { Express, RequestHandler } from "express";
 
 /** What the page takes for granted. */
 export interface Surroundings {
@@ -30,7 +34,7 @@ export function serve(surroundings: Surroundings): {
 } {
   const { userOf, cannedReply, legacyHandler, yourHandler } = surroundings;
   const app = express();
-  // #region
+  // #region +
   const contract = defineContract({
     ok: z.object({ status: z.literal("OK"), reply: z.string().min(1) }),
     failed: z.object({ status: z.literal("FAILED"), code: z.string() }),

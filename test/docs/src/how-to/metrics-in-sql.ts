@@ -1,9 +1,14 @@
+// #region
 import { randomUUID } from "node:crypto";
-import type { Server } from "node:http";
+import { once } from "node:events";
 import { countResponses, guardRoute } from "@sluice/express";
-import { createGuard, defineContract, staticFlags, systemClock } from "@sluice/guard";
+import { createGuard, systemClock } from "@sluice/guard";
+import { metricWindows } from "@sluice/sql";
+// #endregion
+import type { Server } from "node:http";
+import { defineContract, staticFlags } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
-import { metricWindows, type SqlDatabase } from "@sluice/sql";
+import type { SqlDatabase } from "@sluice/sql";
 import type { Express, Request, RequestHandler } from "express";
 import { z } from "zod";
 
@@ -37,7 +42,7 @@ export function wire(wiring: Wiring): Server {
     flags: staticFlags({ faq_ai: { enabled: true } }),
     onFailure: "stub" as const,
   };
-  // #region
+  // #region +
   const windows = metricWindows(db, {
     clock: systemClock,
     random: Math.random,
@@ -47,10 +52,15 @@ export function wire(wiring: Wiring): Server {
   app.use("/api/faq", countResponses(guard), authenticate);
   app.post("/api/faq", guardRoute(guard, { subject, input }));
   const server = app.listen(port);
-  process.once("SIGTERM", () => {
-    // First the open answers, for they are counted, too.
-    server.close(() => void windows.close().then(() => process.exit()));
-  });
+
+  async function stop(): Promise<void> {
+    server.close();
+    await once(server, "close"); // the answers under way are sent
+    guard.close(); // hands the last samples out
+    await windows.close();
+    process.exit();
+  }
+  process.once("SIGTERM", () => void stop());
   // #endregion
   return server;
 }

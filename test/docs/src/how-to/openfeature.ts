@@ -1,13 +1,15 @@
+// #region
 import { OpenFeature } from "@openfeature/server-sdk";
-import type { FlagSource } from "@sluice/contract";
 import { systemClock } from "@sluice/guard";
 import { openFeatureFlags, sluiceProvider } from "@sluice/openfeature";
+// #endregion
+import type { FlagSource } from "@sluice/contract";
 
 export async function askOpenFeature(
   source: FlagSource,
   user: { readonly id: string },
 ): Promise<boolean> {
-  // #region
+  // #region +
   await OpenFeature.setProviderAndWait(
     sluiceProvider({ source, clock: systemClock, features: ["faq_ai"] }),
   );

@@ -1,14 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { migrate, postgres, type RecordWriterState, type SqlDatabase } from "@sluice/sql";
-import { postgresAnswers, postgresForTests } from "@sluice/testkit";
-import express from "express";
-import request from "supertest";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { fileURLToPath } from "node:url";
+import { migrate, postgres, type RecordWriterState } from "@sluice/sql";
+import { postgresAnswers, postgresForTests, startProcess } from "@sluice/testkit";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { codesIn, readPage } from "../read-page.ts";
 import { readText, ROOT } from "../repository.ts";
-import { page, wire } from "./records-in-sql.ts";
+import { page } from "./records-in-sql.ts";
 
 const skipped = process.env["CI"] !== "true" && !postgresAnswers();
 const text = readText(page);
@@ -97,64 +96,59 @@ it("has a row for each state that onProblem is told", () => {
   );
 });
 
-/** The page's application, with what it says and the listener that it has for SIGTERM. */
-function wired(db: Pick<SqlDatabase, "query">) {
-  const before = process.listeners("SIGTERM");
-  const lines: string[] = [];
-  const app = express();
-  wire({
-    db,
-    app,
-    subject: (req) => String(req.headers.authorization),
-    console: { warn: (line) => lines.push(line) },
+/** The page's application, as a program of its own. */
+async function started(env: Readonly<Record<string, string>>) {
+  const app = startProcess(fileURLToPath(new URL("records-in-sql-app.ts", import.meta.url)), {
+    env,
   });
-  const added = process.listeners("SIGTERM").filter((listener) => !before.includes(listener));
-  onTestFinished(() => {
-    for (const listener of added) process.removeListener("SIGTERM", listener);
-  });
-  return {
-    lines,
-    ask: () =>
-      request(app)
-        .post("/api/faq")
-        .set("authorization", "alice")
-        .send({ text: "When do you open?" }),
-    terminate: () => {
-      for (const listener of added) listener("SIGTERM");
-    },
+  onTestFinished(async () => void (await app.kill()));
+  const [, port = ""] = await app.printed(/listening on (\d+)/);
+  const post = async (path: string): Promise<number> => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: "alice" },
+      body: JSON.stringify({ text: "When do you open?" }),
+    });
+    await response.arrayBuffer();
+    return response.status;
   };
+  return { app, post };
 }
 
 describe("the wiring of the page", () => {
-  it.skipIf(skipped)("writes a row per request, on SIGTERM at once", patiently, async () => {
-    const database = postgresForTests();
-    onTestFinished(() => database.drop());
-    const db = postgres({ connectionString: database.connectionString });
-    onTestFinished(() => db.close());
-    await migrate(db);
-    const { lines, ask, terminate } = wired(db);
-    await ask().expect(200);
-    await ask().expect(200);
-    terminate();
-    await vi.waitFor(async () => {
+  it.skipIf(skipped)(
+    "writes a row per request, at SIGTERM the last, and ends",
+    patiently,
+    async () => {
+      const database = postgresForTests();
+      onTestFinished(() => database.drop());
+      const db = postgres({ connectionString: database.connectionString });
+      onTestFinished(() => db.close());
+      await migrate(db);
+      const { app, post } = await started({ DATABASE_URL: database.connectionString });
+      expect(await post("/api/faq")).toBe(200);
+      expect(await post("/api/faq")).toBe(200);
+      app.signal("SIGTERM");
+      expect(await app.ended).toEqual({ code: 0, signal: null });
       const { rows } = await db.query(
         "SELECT feature, outcome, count(*)::integer AS n FROM ai_training_examples GROUP BY 1, 2",
       );
       expect(rows).toEqual([{ feature: "faq_ai", outcome: "SUCCEEDED", n: 2 }]);
-    }, patiently);
-    expect(lines).toEqual([]);
-  });
+      expect(app.stderr).toBe("");
+    },
+  );
 
   it("says once that the database is away, and answers none the less", patiently, async () => {
-    const { lines, ask, terminate } = wired({
-      query: () => Promise.reject(Object.assign(new Error("gone"), { code: "ECONNREFUSED" })),
-    });
-    await ask().expect(200);
-    await vi.waitFor(() => {
-      expect(lines).toEqual(["records: away ECONNREFUSED, 1 wait, 0 lost"]);
-    }, patiently);
-    await ask().expect(200);
-    terminate();
-    expect(lines).toHaveLength(1);
+    const { app, post } = await started({});
+    expect(await post("/api/faq")).toBe(200);
+    await app.printed(/records: away ECONNREFUSED, 1 wait, 0 lost\n/);
+    expect(await post("/api/faq")).toBe(200);
+    expect(app.stderr.match(/records:/g)).toHaveLength(1);
+  });
+
+  it("leaves alerts to be warned of: the writer subscribes to none", patiently, async () => {
+    const { app, post } = await started({});
+    expect(await post("/kill")).toBe(204);
+    await app.printed(/\[SLUICE_KILLED_LOCALLY\] Warning: sluice faq_ai: killed in this process/);
   });
 });

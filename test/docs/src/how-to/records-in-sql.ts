@@ -1,7 +1,14 @@
+/* oxlint-disable eslint/no-console -- an application's own */
+// #region
+import { once } from "node:events";
 import { guardRoute } from "@sluice/express";
-import { createGuard, defineContract, staticFlags, systemClock } from "@sluice/guard";
+import { createGuard, systemClock } from "@sluice/guard";
+import { recordWriter } from "@sluice/sql";
+// #endregion
+import type { Server } from "node:http";
+import { defineContract, staticFlags } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
-import { recordWriter, type SqlDatabase } from "@sluice/sql";
+import type { SqlDatabase } from "@sluice/sql";
 import type { Express, Request } from "express";
 import { z } from "zod";
 
@@ -11,14 +18,17 @@ export interface Wiring {
   readonly db: Pick<SqlDatabase, "query">;
   readonly app: Express;
   readonly subject: (req: Request) => string;
-  readonly console: { readonly warn: (line: string) => void };
+  readonly port: number;
 }
 
 const answer = z.object({ status: z.literal("OK"), reply: z.string() });
 const input = z.object({ text: z.string() });
 
-export function wire(wiring: Wiring): void {
-  const { db, app, subject, console } = wiring;
+export function wire(wiring: Wiring): {
+  readonly server: Server;
+  readonly guard: { kill(): void };
+} {
+  const { db, app, subject, port } = wiring;
   const options = {
     feature: "faq_ai",
     contract: defineContract({
@@ -34,7 +44,7 @@ export function wire(wiring: Wiring): void {
     flags: staticFlags({ faq_ai: { enabled: true } }),
     onFailure: "stub" as const,
   };
-  // #region
+  // #region +
   const records = recordWriter(db, {
     clock: systemClock,
     random: Math.random,
@@ -43,6 +53,16 @@ export function wire(wiring: Wiring): void {
   });
   const guard = createGuard({ ...options, sinks: [records.sink] });
   app.post("/api/faq", guardRoute(guard, { subject, input }));
-  process.once("SIGTERM", () => void records.close());
+  const server = app.listen(port);
+
+  async function stop(): Promise<void> {
+    server.close();
+    await once(server, "close"); // the answers under way are sent
+    guard.close(); // hands the last outcomes out
+    await records.close();
+    process.exit();
+  }
+  process.once("SIGTERM", () => void stop());
   // #endregion
+  return { server, guard };
 }

@@ -13,7 +13,10 @@ describe("the wiring of shared limits", () => {
       const outcome = await guard.run("hello", { subject: "ann" });
       expect(outcome.status).toBe("SUCCEEDED");
       expect(guard.describe().toString()).toContain("user in-flight 2");
+      // What makes a guard without prices refuse to start.
+      expect(admission.countsCost).toBe(true);
       const blocks = wireBlocks({ client, secret: "sixteen characters" });
+      expect(blocks.countsCost).toBe(false);
       expect(blocks.describe()).toContain("global in-flight 4000 (enforce)");
       blocks.close();
     } finally {

@@ -1,7 +1,11 @@
+// #region
 import { randomUUID } from "node:crypto";
-import { createGuard, defineContract, staticFlags, systemClock } from "@sluice/guard";
+import { createGuard, systemClock } from "@sluice/guard";
+import { connectRedis, redisAdmission } from "@sluice/redis";
+// #endregion
+import { defineContract, staticFlags } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
-import { connectRedis, redisAdmission, type RedisAdmission } from "@sluice/redis";
+import type { RedisAdmission } from "@sluice/redis";
 import { z } from "zod";
 
 const options = {
@@ -13,17 +17,16 @@ const options = {
   failed: ({ code }: { readonly code: string }) => ({ status: "FAILED" as const, code }),
   stub: () => ({ status: "OK" as const, reply: "A person will answer you today." }),
   provider: functionProvider((text: string) => ({ status: "OK", reply: text }), {
-    model: "local",
+    model: "gpt-4o-mini",
     inputTokens: (input) => input.length,
   }),
-  prices: { local: { inputNanoUsdPerToken: 150, outputNanoUsdPerToken: 600 } },
   flags: staticFlags({ faq_ai: { enabled: true } }),
   onFailure: "stub" as const,
 };
 
 /** What the page wires up. */
 export function wire(url: string, secret: string, log: (line: string) => void) {
-  // #region
+  // #region +
   const client = connectRedis({ url, random: Math.random });
   const admission = redisAdmission({
     client,
@@ -41,9 +44,22 @@ export function wire(url: string, secret: string, log: (line: string) => void) {
     onLoss: "local",
     onState: (state) => log(`Redis is ${state}`),
   });
-  const guard = createGuard({ ...options, admission, budget: { maxOutputTokens: 800 } });
+  const guard = createGuard({
+    ...options,
+    admission,
+    budget: { maxOutputTokens: 800 },
+    prices: { "gpt-4o-mini": { inputNanoUsdPerToken: 150, outputNanoUsdPerToken: 600 } },
+  });
   // #endregion
   return { client, admission, guard };
+}
+
+/** To a cluster in place of a server. */
+export function connectToCluster(firstNode: string, secondNode: string) {
+  // #region
+  const client = connectRedis({ cluster: [firstNode, secondNode], random: Math.random });
+  // #endregion
+  return client;
 }
 
 type Options = Parameters<typeof redisAdmission>[0];

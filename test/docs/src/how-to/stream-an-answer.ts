@@ -1,14 +1,17 @@
-import type { FlagSource, OutcomeRecord, Provider } from "@sluice/contract";
+// #region
 import { guardRoute } from "@sluice/express";
-import { createGuard, defineContract, type Guard } from "@sluice/guard";
-import type { Express, Request } from "express";
+import { defineContract } from "@sluice/guard";
 import { z } from "zod";
+// #endregion
+import type { FlagSource, OutcomeRecord, Provider } from "@sluice/contract";
+import { createGuard, type Guard } from "@sluice/guard";
+import type { Express, Request } from "express";
 
 export interface Question {
   readonly text: string;
 }
 
-// #region
+// #region +
 const contract = defineContract({
   ok: z.object({ status: z.literal("OK"), reply: z.string() }),
   failed: z.object({ status: z.literal("FAILED"), code: z.string() }),

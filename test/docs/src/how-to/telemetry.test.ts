@@ -10,9 +10,9 @@ import {
 import type { MetricSample } from "@sluice/contract";
 import express from "express";
 import request from "supertest";
-import { expect, it, vi } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { z } from "zod";
-import { countedRoute, measuredGuard, prefixedSinks } from "./telemetry.ts";
+import { countedRoute, countingOutcomes, measuredGuard, prefixedSinks } from "./telemetry.ts";
 
 it("the measures of the page reach the outcome and its event", async () => {
   const logged: object[] = [];
@@ -24,6 +24,23 @@ it("the measures of the page reach the outcome and its event", async () => {
     { event: "decision", effect: "allow" },
     { event: "outcome", measures: { slotsMade: 3 } },
   ]);
+});
+
+it("the page's sink of outcomes is given those alone, and alerts are warned of", async () => {
+  const warn = vi.spyOn(process, "emitWarning").mockReturnValue(undefined);
+  onTestFinished(() => warn.mockRestore());
+  const counted: string[] = [];
+  const guard = createGuard({
+    ...sampleFeature,
+    provider: fakeProvider<SampleJob>({ onCall: (call) => call.reply(valueReply(sampleAnswer)) }),
+    flags: staticFlags({ sample_ai: { enabled: true } }),
+    ...countingOutcomes(({ event }) => void counted.push(event)),
+  });
+  await guard.run({ prompt: "p" }, { subject: "ann" });
+  guard.kill();
+  guard.close();
+  expect(counted).toEqual(["outcome"]);
+  expect(warn).toHaveBeenCalledOnce();
 });
 
 it("the page's prefix is the logger's alone", async () => {

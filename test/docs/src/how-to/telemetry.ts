@@ -1,4 +1,4 @@
-import { prefixEvents, type EventSink } from "@sluice/contract";
+import { prefixEvents, type EventSink, type SluiceEvent } from "@sluice/contract";
 import { countResponses, guardRoute } from "@sluice/express";
 import { createGuard, defineContract, staticFlags, type Guard } from "@sluice/guard";
 import { functionProvider } from "@sluice/providers";
@@ -14,6 +14,26 @@ const contract = defineContract({
   failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
 });
 
+interface Sinks {
+  readonly sinks: readonly EventSink[];
+}
+
+function listening(logger: Logger): Sinks {
+  return {
+    // #region
+    sinks: [(event) => logger.info(event)],
+    // #endregion
+  };
+}
+
+export function countingOutcomes(countOutcome: (event: SluiceEvent) => void): Sinks {
+  return {
+    // #region
+    sinks: [Object.assign(countOutcome, { subscribesTo: ["outcome"] as const })],
+    // #endregion
+  };
+}
+
 export function measuredGuard(logger: Logger): Guard<string, unknown, unknown, unknown> {
   return createGuard({
     feature: "slots_ai",
@@ -23,9 +43,7 @@ export function measuredGuard(logger: Logger): Guard<string, unknown, unknown, u
     provider: functionProvider((text: string) => ({ status: "OK", slots: text.split(" ") })),
     flags: staticFlags({ slots_ai: { enabled: true } }),
     onFailure: "failed",
-    // #region
-    sinks: [(event) => logger.info(event)],
-    // #endregion
+    ...listening(logger),
     // #region
     measures: z.strictObject({
       slotsMade: z.int(),

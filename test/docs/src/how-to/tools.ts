@@ -1,12 +1,9 @@
-import type { FlagSource, Provider } from "@sluice/contract";
-import {
-  createGuard,
-  defineContract,
-  defineTool,
-  memoryAdmission,
-  type Guard,
-} from "@sluice/guard";
+// #region
+import { defineTool, memoryAdmission } from "@sluice/guard";
 import { z } from "zod";
+// #endregion
+import type { FlagSource, Provider } from "@sluice/contract";
+import { createGuard, defineContract, type Guard } from "@sluice/guard";
 
 export interface Question {
   readonly text: string;
@@ -30,7 +27,7 @@ export function guardWithTools(
   orders: Orders,
   flags: FlagSource,
 ): Guard<Question, unknown, unknown, unknown> {
-  // #region
+  // #region +
   const findOrder = defineTool({
     description: "Finds an order of the customer by its number.",
     input: z.object({ number: z.string().regex(/^\d{1,12}$/) }),

@@ -1,4 +1,6 @@
+// #region
 import { probeRoute } from "@sluice/express";
+// #endregion
 import type { Guard } from "@sluice/guard";
 import type { Express } from "express";
 
@@ -7,7 +9,7 @@ export function mountProbe(
   guard: Guard<{ readonly text: string }, unknown, unknown, unknown>,
   probeToken: string,
 ): void {
-  // #region
+  // #region +
   app.post(
     "/sluice/probe",
     probeRoute(guard, {
