@@ -104,6 +104,27 @@ describe("a rate limit", () => {
     expect(gcra(tatMs, 6000, limit).allowed).toBe(true);
   });
 
+  it.each([
+    { count: 1500, perMs: 1000, burst: 1500 },
+    { count: 2000, perMs: 1000, burst: 2000 },
+    { count: 50_000, perMs: 1000, burst: 20_000 },
+    { count: 1_000_000_000, perMs: 1000, burst: 1_000_000 },
+  ])("holds $count a second by a wall clock, whose digits end near the interval", (limit) => {
+    let tatMs = 0;
+    let allowed = 0;
+    const start = 1.76e12;
+    for (let ms = 0; ms < 100; ms += 1) {
+      const attempts = Math.min(40_000, Math.ceil((2 * limit.count) / 1000) + limit.burst / 50);
+      for (let n = 0; n < attempts; n += 1) {
+        const verdict = gcra(tatMs, start + ms, limit);
+        if (!verdict.allowed) continue;
+        tatMs = verdict.tatMs;
+        allowed += 1;
+      }
+    }
+    expect(allowed).toBeLessThanOrEqual(limit.burst + (100 * limit.count) / limit.perMs + 1);
+  });
+
   it("lets nobody wait longer than one interval, whatever state a stricter limit left", () => {
     fc.assert(
       fc.property(anyLimit, anyNow, anyNow, (limit, nowMs, tatMs) => {

@@ -16,10 +16,11 @@ export type RateVerdict =
  */
 export function gcra(tatMs: number, nowMs: number, limit: RateLimit): RateVerdict {
   const emissionMs = limit.perMs / limit.count;
-  const toleranceMs = emissionMs * limit.burst;
-  const next = Math.max(Math.min(tatMs, nowMs + toleranceMs), nowMs) + emissionMs;
-  const waitMs = next - toleranceMs - nowMs;
-  if (waitMs <= roundingMs(next, limit)) return { allowed: true, tatMs: next };
+  const upperMs = nowMs + emissionMs * limit.burst;
+  const slackMs = roundingMs(upperMs, limit);
+  const next = Math.max(Math.min(tatMs, upperMs + slackMs), nowMs) + emissionMs;
+  const waitMs = next - upperMs;
+  if (waitMs <= slackMs) return { allowed: true, tatMs: next };
   return { allowed: false, retryAfterMs: waitMs };
 }
 
@@ -36,7 +37,10 @@ export function rateStanding(
   return { remaining: Math.max(0, Math.floor(leftMs / emissionMs)), resetMs: aheadMs };
 }
 
-/** Each event of a burst rounds by half a unit in the last place; that must not refuse the last of them. */
+/**
+ * Each event of a burst rounds by half a unit in the last place; that must not refuse the last of them. Nor may
+ * it let one through twice: a limit is behind by half an event at most, and stays so.
+ */
 function roundingMs(tatMs: number, limit: RateLimit): number {
-  return Number.EPSILON * tatMs * (limit.burst + 1);
+  return Math.min(Number.EPSILON * tatMs * (limit.burst + 1), limit.perMs / limit.count / 2);
 }

@@ -18,19 +18,27 @@ export function floorOf(limit: number, shards: number): number {
 }
 
 /**
- * What each shard should have: the floor, and of the rest by what it asks for beyond that, equal parts where
- * nobody does. Whole numbers that add up to the limit. One without a part counts as asking for what the others
- * do on average.
+ * What each shard should have. Where all ask for less than the limit, what it asks for, and of the rest half by
+ * that and half in equal parts, so that there is room for more where it was wanted and elsewhere. Where they ask
+ * for more: the floor, and the rest by what is asked for beyond it. Whole numbers that add up to the limit. One
+ * without a part counts as asking for what the others do on average.
  */
 export function targetShares(limit: number, shards: readonly ShardStanding[]): readonly number[] {
   const floor = floorOf(limit, shards.length);
   const known = shards.filter(({ share }) => share !== undefined);
   const typical = sum(known.map(({ demand }) => demand)) / Math.max(1, known.length);
-  const asked = shards.map(({ share, demand }) =>
-    Math.max(0, (share === undefined ? typical : demand) - floor),
+  const asked = shards.map(({ share, demand }) => (share === undefined ? typical : demand));
+  const total = sum(asked);
+  const spare = Math.max(0, limit - total);
+  const equal = 1 / shards.length;
+  const wanted = asked.map(
+    (part) => part + (spare / 2) * (total > 0 ? part / total : equal) + (spare / 2) * equal,
   );
   const rest = limit - floor * shards.length;
-  return divide(rest, asked).map((part) => floor + part);
+  return divide(
+    rest,
+    wanted.map((part) => Math.max(0, part - floor)),
+  ).map((part) => floor + part);
 }
 
 /** Whether nothing is worth moving: nobody is without a part or far from its target, nor all over the limit. */
@@ -87,10 +95,14 @@ export function tatOfShare(
   from: number,
   to: number,
 ): number {
-  const aheadMs = Math.min(Math.max(tatMs - nowMs, 0), toleranceMs);
-  const available = Math.min(((toleranceMs - aheadMs) * from) / toleranceMs, to);
-  return to > 0 ? nowMs + toleranceMs - (available * toleranceMs) / to : nowMs + toleranceMs;
+  const leftMs = toleranceMs - Math.max(tatMs - nowMs, 0);
+  // It may be half a message behind; what is further ahead is of a limit that was larger.
+  const available = Math.min(Math.max((leftMs * from) / toleranceMs, -mostBehind), to);
+  return nowMs + toleranceMs - (to > 0 ? (available * toleranceMs) / to : 0);
 }
+
+/** By rounding, of one message. */
+const mostBehind = 0.5;
 
 /** Whole numbers that add up to `whole`, by weights; equal ones where all weigh nothing. */
 function divide(whole: number, weights: readonly number[]): readonly number[] {

@@ -8,6 +8,8 @@ import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
 export interface BatchReply {
   readonly reply: readonly unknown[];
   readonly from: number;
+  /** The shard has no share of some limit, so it let nobody through that the limit counts. */
+  readonly lacksShare: boolean;
 }
 
 export interface AcquireBatch {
@@ -49,6 +51,7 @@ export function createAcquireBatch(options: {
   const { parts, script, ask, run, head, beforeSend } = options;
   const shared = sharedKeys(parts, ask, options.day);
   const length = answerLength(parts, ask);
+  const tail = parts.policies.shares === undefined ? 0 : 1;
   let waiting: Waiting[] = [];
 
   const send = (): void => {
@@ -69,11 +72,12 @@ export function createAcquireBatch(options: {
   const answer = async (sent: readonly Waiting[], running: Promise<unknown>): Promise<void> => {
     try {
       const reply = await running;
-      if (!Array.isArray(reply) || reply.length !== 1 + sent.length * length) {
+      if (!Array.isArray(reply) || reply.length !== 1 + sent.length * length + tail) {
         throw new TypeError("sluice: Redis answered what the script never does");
       }
+      const lacksShare = tail > 0 && Number(reply.at(-1)) === 1;
       for (const [index, { resolve }] of sent.entries()) {
-        resolve({ reply, from: 1 + index * length });
+        resolve({ reply, from: 1 + index * length, lacksShare });
       }
     } catch (error) {
       for (const { resolve, reject } of sent) {

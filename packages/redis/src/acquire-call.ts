@@ -42,6 +42,7 @@ export function sharedKeys(
   for (const policy of policies.rates) shared.push(policy.keyOf(keys));
   if (ask?.budget !== undefined && policies.budgets.length > 0) shared.push(keys.budgets(day));
   if (isObserved(policies, ask)) shared.push(marksKey(keys));
+  if (policies.shares !== undefined) shared.push(keys.shares);
   return shared;
 }
 

@@ -19,10 +19,19 @@ import {
   takeShared,
   type SetParts,
 } from "./in-flight-lua.ts";
+import {
+  aheadOfShare,
+  closeShares,
+  countOfShare,
+  lookAtSharedRate,
+  openShares,
+  type ShareParts,
+} from "./share-lua.ts";
 import { answerMarked, closeMarks, openMarks, readMark } from "./mark-lua.ts";
 import {
   isObserved,
   modeOf,
+  noLimit,
   type InFlightPolicy,
   type Policies,
   type RatePolicy,
@@ -49,14 +58,14 @@ export const wrongTypeBits = -1;
  * none. A second run under the same id changes nothing and answers as the first. What can't be read is read
  * before anything is written, so a key of another type spoils nothing but the answers of those who name it.
  *
- * KEYS: what all share (sets in flight, rates, the day of budgets, and where a shadow looks on, marks), then
- * of each request its own sets.
+ * KEYS: what all share (sets in flight, rates, the day of budgets, where a shadow looks on, marks, and with
+ * shards this one's shares), then of each request its own sets.
  * ARGV: 1 now or '', 2 tidy ('1' or '0'), 3 how many requests, 4 milliseconds until the day's counts may be
  * forgotten; then of each request its id, and with budgets input, output, least output, price in, price out
  * ('' without a price) and, where subjects have budgets, its subject.
  * Reply: now in ms; then of each request: refused bits, would-refuse bits, bits of the sets it is in, wait of
  * rates in ms, output granted or -1, and as they stand after it: the count of each set, how far ahead each rate
- * is in µs, calls, tokens and cost of each budget.
+ * is in µs, calls, tokens and cost of each budget. With shards at last 1 where this one has no share.
  */
 export function buildAcquireScript(plan: AcquirePlan): Script {
   const { policies, ask, leaseMs } = plan;
@@ -68,10 +77,21 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
   type Any = (typeof all)[number];
   const nameOf = (policy: Any): string => `p${all.indexOf(policy)}`;
   const mode = (policy: Any): GateMode => modeOf(policy, ask);
-  const refuse = (policy: Any): string =>
-    mode(policy) === "off"
-      ? ""
-      : addTo(mode(policy) === "enforce" ? "refused" : "would", 2 ** all.indexOf(policy));
+  /** Its limit is a share of what stands in the policy. */
+  const isSplit = (policy: Any): boolean =>
+    policies.shares !== undefined &&
+    (policy.dimension === "message_rate" ||
+      (policy.dimension === "global_in_flight" && (policy as InFlightPolicy).limit !== noLimit));
+  /** Counts what tells of a shard's demand. */
+  const note = (policy: Any, field: "x" | "m" | "y"): string =>
+    isSplit(policy) && !policy.isCandidate ? `\n${addTo(`share_${field}`, 1)}` : "";
+  const refuse = (policy: Any): string => {
+    if (mode(policy) === "off") return "";
+    const noted = note(policy, policy.dimension === "message_rate" ? "y" : "x");
+    return (
+      addTo(mode(policy) === "enforce" ? "refused" : "would", 2 ** all.indexOf(policy)) + noted
+    );
+  };
 
   type Counted = InFlightPolicy | RatePolicy;
   const isShared = (policy: Counted): boolean => !("scope" in policy) || policy.scope === "global";
@@ -87,7 +107,11 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
     mode: mode(policy),
     refuse: refuse(policy),
   });
-  const sets: SetParts[] = inFlight.map((policy) => ({ ...partsOf(policy), key: keyOf(policy) }));
+  const sets: SetParts[] = inFlight.map((policy) => ({
+    ...partsOf(policy),
+    key: keyOf(policy),
+    limit: isSplit(policy) ? `${nameOf(policy)}_limit` : policy.limit,
+  }));
   const sharedSets = sets.filter(({ policy }) => isShared(policy));
   const ownSets = sets.filter(({ policy }) => !isShared(policy));
   const days: BudgetParts[] = budgets.map(partsOf);
@@ -95,14 +119,25 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
   const placeOf = ({ policy }: SetParts): number => inFlight.indexOf(policy);
   const dayPlace = shared.length + (hasDay ? 1 : 0);
   const marks = isMarked ? `KEYS[${dayPlace + 1}]` : undefined;
-  const sharedCount = dayPlace + (isMarked ? 1 : 0);
+  const marksPlace = dayPlace + (isMarked ? 1 : 0);
+  const shares: ShareParts | undefined = policies.shares && {
+    key: `KEYS[${marksPlace + 1}]`,
+    limits: policies.shares,
+    inFlight: sets.filter(({ policy }) => isSplit(policy)),
+    rates: rates.map(partsOf),
+  };
+  const sharedCount = marksPlace + (shares === undefined ? 0 : 1);
   const perRequest = hasDay ? budgetArgs(budgets.some(({ scope }) => scope === "user")) : 1;
   const argOf = `${headArgs} + (r - 1) * ${perRequest} + 1`;
   const [first] = sharedSets;
 
   const counts = [
-    ...sets.map(({ name }) => `${name}_n`),
-    ...rates.map((policy) => `math.floor((${nameOf(policy)}_tat - now) * 1000 + 0.5)`),
+    ...sets.map((set) => (isSplit(set.policy) ? countOfShare(set) : `${set.name}_n`)),
+    ...rates.map((policy) =>
+      isSplit(policy)
+        ? aheadOfShare(partsOf(policy))
+        : `math.floor((${nameOf(policy)}_tat - now) * 1000 + 0.5)`,
+    ),
     ...days.flatMap(({ name }) => ["c", "t", "m"].map((field) => `${name}_${field}`)),
   ];
   const length = headReply + counts.length;
@@ -116,7 +151,7 @@ ${rates.length > 0 ? gcraLua : ""}
 local ids = {}
 for r = 1, count do ids[r] = ARGV[${argOf}] end
 local reply = {nowMs}
-${lines("", sharedSets.map(openSharedSet))}
+${lines("", [...(shares ? [openShares(shares)] : []), ...sharedSets.map(openSharedSet)])}
 ${lines(
   "",
   rates.map(
@@ -150,7 +185,10 @@ for r = 1, count do
       "    ",
       rates.map((policy) => {
         const name = nameOf(policy);
-        return `local ${name}_next, ${name}_late = gcra(${name}_tat, ${policy.emissionMs}, ${policy.burst})
+        const look = isSplit(policy)
+          ? lookAtSharedRate(partsOf(policy))
+          : `local ${name}_next, ${name}_late = gcra(${name}_tat, ${policy.emissionMs}, ${policy.burst})`;
+        return `${look}
     if not ${name}_next and not again then
       ${refuse(policy)}
       ${mode(policy) === "enforce" ? `if ${name}_late > wait then wait = ${name}_late end` : ""}
@@ -167,10 +205,10 @@ for r = 1, count do
         ...ownSets.map((set) => takeOwn(set, placeOf(set))),
         ...rates
           .filter((policy) => mode(policy) !== "off")
-          .map(nameOf)
-          .map(
-            (name) => `if ${name}_next then ${name}_tat, ${name}_moved = ${name}_next, true end`,
-          ),
+          .map((policy) => {
+            const name = nameOf(policy);
+            return `if ${name}_next then ${name}_tat, ${name}_moved = ${name}_next, true${note(policy, "m")} end`;
+          }),
         ...(hasDay ? [chargeDay(days)] : []),
       ])}
     end
@@ -187,11 +225,11 @@ ${lines(
   "",
   rates.map(
     (policy) =>
-      `if ${nameOf(policy)}_moved then redis.call('SET', ${keyOf(policy)}, string.format('%.17g', ${nameOf(policy)}_tat), 'PX', ${Math.ceil(policy.emissionMs * (policy.burst + 1)) + 1000}) end`,
+      `if ${nameOf(policy)}_moved then redis.call('SET', ${keyOf(policy)}, string.format('%.17g', ${nameOf(policy)}_tat), 'PX', ${Math.ceil(policy.emissionMs * (isSplit(policy) ? 2 * policy.burst : policy.burst + 1)) + 1000}) end`,
   ),
 )}
 ${hasDay ? closeDay(days) : ""}
-${marks === undefined ? "" : closeMarks(leaseMs)}
+${marks === undefined ? "" : closeMarks(leaseMs)}${shares === undefined ? "" : `\n${closeShares(shares)}`}
 return reply
 `);
 }

@@ -20,7 +20,7 @@ const roundingMs = 0.001;
 
 /** Each dimension that has a limit, in the order of dimensions. */
 export function statesOf(
-  { inFlight, rates, budgets }: Policies,
+  { inFlight, rates, budgets }: Omit<Policies, "shares">,
   ask: AdmissionAsk | undefined,
   counts: Counts,
   dayEndsInMs: number,
@@ -40,7 +40,8 @@ export function statesOf(
     const toleranceMs = emissionMs * burst;
     const resetMs = Math.min(Math.max(0, counts.aheadMs(place)), toleranceMs);
     // As the last of a burst is let through: each of them rounds.
-    const leftMs = toleranceMs - resetMs + roundingMs + Number.EPSILON * nowMs * (burst + 1);
+    const slackMs = roundingMs + Number.EPSILON * (nowMs + toleranceMs) * (burst + 1);
+    const leftMs = toleranceMs - resetMs + Math.min(slackMs, emissionMs / 2);
     const remaining = Math.min(burst, Math.floor(leftMs / emissionMs));
     states.push({ dimension, mode: modeOf(policy, ask), limit: burst, remaining, resetMs });
   }

@@ -1,4 +1,4 @@
-import { gateModes, parseOptions, type Clock } from "@sluice/contract";
+import { ConfigError, gateModes, parseOptions, type Clock } from "@sluice/contract";
 import { isTimeZone } from "@sluice/policy";
 import { z } from "zod";
 import type { RedisClient } from "./redis-client.ts";
@@ -21,9 +21,10 @@ const rateShape = {
   /** How many may come at once. Default: `count`. */
   burst: limit.optional(),
 };
-const rate = z
+const messageRate = z
   .strictObject({ ...rateShape, mode, candidate: z.strictObject(rateShape).optional() })
   .optional();
+const toolRate = z.strictObject({ ...rateShape, mode }).optional();
 
 const cap = z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional();
 const dailyBudget = z
@@ -61,8 +62,8 @@ const optionsSchema = z.strictObject({
   secret: z.string().min(16),
   userInFlight: inFlight,
   globalInFlight: inFlight,
-  messageRate: rate,
-  toolRate: rate,
+  messageRate,
+  toolRate,
   /** A subject's calls, tokens and money of one day. */
   userBudget: dailyBudget,
   /** Those of all subjects. */
@@ -93,12 +94,26 @@ const optionsSchema = z.strictObject({
     ])
     .default("closed"),
   /**
-   * Takes the global limits from Redis in blocks, min(64, 5 % of the limit / processes), and decides here while
-   * a block has room: no trip, an answer at once. For at most so many processes at a time, those that
-   * start while others end included. Without effect where something of a user, a budget or a candidate is
-   * counted: that takes a trip, and the global limits go with it. A limit has to be at least 20 × processes.
+   * Takes the global limits from Redis in blocks, min(64, 5 % of the limit / processes), and decides them here
+   * while a block has room. Where nothing else is counted that is an answer at once, with no trip; a limit of a
+   * user or a budget is decided exactly, in one trip, and where it refuses the block has its share back. For at
+   * most so many processes at a time, those that start while others end included. A limit has to be at least
+   * 20 × processes, and has no candidate.
    */
   globalBlocks: z.strictObject({ processes: z.int().min(1).max(10_000) }).optional(),
+  /**
+   * Counts a subject's requests in flight here, with no trip, while no other process asks for the subject: for
+   * hosts whose routing sends a subject to one process. While another has it a request is refused until it is
+   * given up, a third of `leaseMs` at most. A process that dies keeps its subjects for `leaseMs` more. Needs
+   * `globalBlocks`, `userInFlight` without a candidate, and heartbeats; not with budgets.
+   */
+  subjectLeases: z.strictObject({ leaseMs: z.int().min(100).max(60_000).default(5000) }).optional(),
+  /**
+   * Spreads subjects over so many parts of Redis, each in one slot of a cluster. Each has a share of the global
+   * limits, which follow demand about once a second; their sum is never above the limit. The same number in all
+   * processes of a namespace. Not with `globalBudget`.
+   */
+  shards: z.strictObject({ count: z.int().min(2).max(1024) }).optional(),
   /** Once per change: Redis no longer answers, or does again. What it throws is ignored. */
   onState: z
     .custom<(state: "lost" | "found") => void>((value) => typeof value === "function", {
@@ -114,7 +129,32 @@ export type RedisAdmissionSettings = z.output<typeof optionsSchema>;
 
 /** @throws ConfigError */
 export function parseAdmissionOptions(options: RedisAdmissionOptions): RedisAdmissionSettings {
-  return parseOptions("redisAdmission", optionsSchema, options);
+  const settings = parseOptions("redisAdmission", optionsSchema, options);
+  assertSubjectLeases(settings);
+  return settings;
+}
+
+const refuse = (got: string, expected: string): never => {
+  throw new ConfigError({ option: "redisAdmission.subjectLeases", got, expected });
+};
+
+/** @throws ConfigError for what a process can't count alone */
+function assertSubjectLeases(settings: RedisAdmissionSettings): void {
+  const { subjectLeases, globalBlocks, userInFlight, userBudget, globalBudget } = settings;
+  if (subjectLeases === undefined) return;
+  if (globalBlocks === undefined) {
+    refuse("no globalBlocks", "globalBlocks beside it: else each decision is a trip all the same");
+  }
+  if (userInFlight === undefined) refuse("no userInFlight", "the limit that is counted here");
+  if (userInFlight?.candidate !== undefined) {
+    refuse("a candidate of userInFlight", "none: only the limit itself is counted here");
+  }
+  if ((userBudget ?? globalBudget) !== undefined) {
+    refuse("subjectLeases with a budget", "one of them: a budget takes a trip for each decision");
+  }
+  if (!settings.heartbeat) {
+    refuse("heartbeat: false", "heartbeats: what a process has is renewed by them");
+  }
 }
 
 /** What counts at the moment. */

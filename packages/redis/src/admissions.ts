@@ -28,6 +28,13 @@ export interface Admissions {
     day: Day,
     replied: RemoteAnswer,
   ): SharedReservation;
+  /** For one that was admitted here: what may have to go on alone sees it. */
+  toLease(
+    held: AdmissionLease,
+    subject: string,
+    ask: AdmissionAsk | undefined,
+    day: Day,
+  ): AdmissionLease;
 }
 
 export function createAdmissions(parts: {
@@ -45,7 +52,7 @@ export function createAdmissions(parts: {
 }): Admissions {
   const { clock, leases, upkeep, warm, further } = parts;
 
-  const toLease = (held: AdmissionLease, ...who: Parameters<LocalAdmission["note"]>) => {
+  const toLease: Admissions["toLease"] = (held, ...who) => {
     const noted = warm?.note(...who);
     if (warm === undefined || noted === undefined) return held;
     return {
@@ -98,5 +105,6 @@ export function createAdmissions(parts: {
       };
     },
     toReservation,
+    toLease,
   };
 }

@@ -14,9 +14,22 @@ import { blockOf, type BlockLimits, type Blocks, type Missing, type Needs } from
 export interface BlockAdmission {
   /** At once where a block has room; undefined when Redis is asked and does not answer. */
   acquire(ask: AdmissionAsk | undefined): BlockReply | Promise<BlockReply | undefined>;
+  /** Requests that hold what they took. */
+  readonly size: number;
+  /** Tells Redis what is held, without what is over. */
+  renew(): void;
   close(): void;
 }
-export type BlockReply = AdmissionReply | "unavailable";
+type Admitted = Extract<AdmissionReply, { admitted: true }>;
+type Refused = Exclude<AdmissionReply, Admitted>;
+export type BlockReply = BlockAdmitted | Refused | "unavailable";
+export type BlockAdmitted = Admitted & { readonly lease: BlockLease };
+interface BlockLease extends AdmissionLease {
+  /** Of a request that was refused after all: the message goes back, too. */
+  undo(): void;
+  /** Whether the place is still this request's. */
+  readonly isCovered: boolean;
+}
 
 interface Live extends Linked {
   readonly startedMs: number;
@@ -27,21 +40,7 @@ interface Live extends Linked {
 const names = { places: "global_in_flight", messages: "message_rate" } as const;
 const reasons = { places: Reason.GLOBAL_IN_FLIGHT, messages: Reason.MESSAGE_RATE } as const;
 
-/** Whether nothing is counted that takes a trip for each decision. */
-export function decidesInBlocks(settings: RedisAdmissionSettings): boolean {
-  const { globalBlocks, globalInFlight, messageRate } = settings;
-  if (globalBlocks === undefined || (globalInFlight ?? messageRate) === undefined) return false;
-  const others = [
-    settings.userInFlight,
-    settings.userBudget,
-    settings.globalBudget,
-    globalInFlight?.candidate,
-    messageRate?.candidate,
-  ];
-  return others.every((other) => other === undefined);
-}
-
-/** @throws ConfigError for a limit that is too small to be cut for so many */
+/** @throws ConfigError for limits that can't be cut, or are too small to be cut for so many */
 export function toBlockLimits(settings: RedisAdmissionSettings): BlockLimits {
   const { globalBlocks, globalInFlight, messageRate } = settings;
   const processes = globalBlocks?.processes ?? 1;
@@ -50,6 +49,21 @@ export function toBlockLimits(settings: RedisAdmissionSettings): BlockLimits {
       option: "redisAdmission.globalBlocks",
       got: "heartbeat: false",
       expected: "heartbeats: what a process holds is renewed by them",
+    });
+  }
+  if ((globalInFlight ?? messageRate) === undefined) {
+    throw new ConfigError({
+      option: "redisAdmission.globalBlocks",
+      got: "neither globalInFlight nor messageRate",
+      expected: "one of them: blocks are cut from global limits",
+    });
+  }
+  for (const [option, limit] of Object.entries({ globalInFlight, messageRate })) {
+    if (limit?.candidate === undefined) continue;
+    throw new ConfigError({
+      option: `redisAdmission.${option}.candidate`,
+      got: "a candidate with globalBlocks",
+      expected: "none: what is decided in blocks is not counted where a candidate could look on",
     });
   }
   const cut = (option: string, limit: number): number => {
@@ -105,13 +119,20 @@ export function createBlockAdmission(parts: {
     messages: ask?.modes?.message_rate ?? messageRate?.mode ?? "off",
   });
 
-  const admit = (needs: Needs, wouldRefuse: readonly Reason[]): AdmissionReply => {
+  const admit = (needs: Needs, wouldRefuse: readonly Reason[]): BlockAdmitted => {
     blocks.take(needs);
     const startedMs = clock.monotonicMs();
     const live: Live = { startedMs, needsPlace: needs.place, expiresMs: startedMs + leaseMs };
     all.add(live);
-    const lease: AdmissionLease = {
+    const lease: BlockLease = {
       release: () => end(live),
+      undo() {
+        end(live);
+        if (needs.message) blocks.giveBackMessage();
+      },
+      get isCovered() {
+        return live.expiresMs > clock.monotonicMs() && (!needs.place || blocks.coversPlaces);
+      },
       renew() {
         const nowMs = clock.monotonicMs();
         if (live.expiresMs <= nowMs || live.startedMs + maxAgeMs <= nowMs) return;
@@ -123,7 +144,7 @@ export function createBlockAdmission(parts: {
     return { admitted: true, lease, wouldRefuse };
   };
 
-  const refuse = (what: Missing, wouldRefuse: readonly Reason[]): AdmissionReply => ({
+  const refuse = (what: Missing, wouldRefuse: readonly Reason[]): Refused => ({
     admitted: false,
     reason: reasons[what],
     retryAfterMs: what === "places" ? typicalWaitMs() : blocks.messageWaitMs,
@@ -159,7 +180,15 @@ export function createBlockAdmission(parts: {
       const modes = modesOf(ask);
       const needs = { place: modes.places !== "off", message: modes.messages !== "off" };
       if (blocks.missing(needs) === undefined) return admit(needs, []);
-      return fetchThenDecide(ask, needs);
+      blocks.enter();
+      return fetchThenDecide(ask, needs).finally(() => blocks.leave());
+    },
+    get size() {
+      return all.size;
+    },
+    renew() {
+      dropExpired(clock.monotonicMs());
+      blocks.renew();
     },
     close() {
       for (const live of all) all.delete(live);

@@ -3,7 +3,7 @@ import { script, timeLua } from "./scripts.ts";
 /**
  * Sets how many places in flight a process holds, and takes messages of the rate for it. A process says how
  * many places it wants in all, so a second run changes nothing of them; one that comes after a later one is
- * ignored. Fewer than none: it holds no more.
+ * ignored. Fewer than none: it holds no more. Fewer messages than none: so many were not used, and go back.
  *
  * KEYS: 1 the holders, 2 the rate. ARGV: 1 now or '', 2 process, 3 number of this call, 4 lease ms, 5 most
  * processes, 6 places wanted, 7 limit of places, 8 messages wanted, 9 emission ms, 10 burst.
@@ -39,15 +39,21 @@ redis.call('HSET', KEYS[1], me, held .. ' ' .. due .. ' ' .. call)
 redis.call('PEXPIRE', KEYS[1], ARGV[4] * 4)
 local wanted, emission = tonumber(ARGV[8]), tonumber(ARGV[9])
 local granted, wait = 0, 0
-if wanted > 0 then
-  local tolerance = emission * ARGV[10]
+local tolerance = emission * ARGV[10]
+local function save(tat)
+  redis.call('SET', KEYS[2], string.format('%.17g', tat), 'PX', math.ceil(tolerance + emission) + 1000)
+end
+if wanted < 0 then
+  local tat = tonumber(redis.call('GET', KEYS[2]) or 0)
+  if tat > now then save(math.max(now, tat + wanted * emission)) end
+elseif wanted > 0 then
   local tat = tonumber(redis.call('GET', KEYS[2]) or 0)
   if tat > now + tolerance then tat = now + tolerance end
   if tat < now then tat = now end
   granted = math.min(wanted, math.floor((now + tolerance - tat) / emission + 1e-9))
   if granted > 0 then
     tat = tat + granted * emission
-    redis.call('SET', KEYS[2], string.format('%.17g', tat), 'PX', math.ceil(tolerance + emission) + 1000)
+    save(tat)
   end
   wait = math.max(1, math.ceil(tat + emission - tolerance - now))
 end

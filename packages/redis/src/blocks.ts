@@ -23,7 +23,14 @@ export interface Blocks {
   missing(needs: Needs): Missing | undefined;
   take(needs: Needs): void;
   giveBackPlace(): void;
-  /** Asks Redis for more; false when it does not answer. */
+  /** Of a request that was refused after all. */
+  giveBackMessage(): void;
+  /** False once Redis may have given a place in use here to another. */
+  readonly coversPlaces: boolean;
+  /** One comes that has to wait: what is asked for is kept for it until it leaves. */
+  enter(): void;
+  leave(): void;
+  /** Asks Redis for all who wait; false when it does not answer. */
   refill(): Promise<boolean>;
   /** Redis had none left when it was last asked. */
   isOut(what: Missing): boolean;
@@ -69,6 +76,9 @@ export function createBlocks(parts: {
   let held = 0;
   let used = 0;
   let tokens = 0;
+  /** Given back beyond a block: what is kept here and used late has to stay within one. */
+  let surplusTokens = 0;
+  let isReturning = false;
   let dueMs = -Infinity;
   let calls = 0;
   let waiting = 0;
@@ -112,10 +122,32 @@ export function createBlocks(parts: {
 
   /** One question at a time, so that the last one told is what is held. */
   const exchange = (wantPlaces: number, wantTokens: number): Promise<boolean> => {
-    underWay ??= ask(wantPlaces, wantTokens).finally(() => {
+    underWay ??= ask(wantPlaces, lessSurplus(wantTokens)).finally(() => {
       underWay = undefined;
+      giveBackSurplus();
     });
     return underWay;
+  };
+
+  /** Of the messages that are wanted, those that surplus ones are not taken for; under 0: so many go back. */
+  const lessSurplus = (wantTokens: number): number => {
+    const kept = Math.min(surplusTokens, wantTokens);
+    surplusTokens -= kept;
+    tokens += kept;
+    if (surplusTokens === 0) return wantTokens - kept;
+    const back = surplusTokens;
+    surplusTokens = 0;
+    return -back;
+  };
+
+  const returnTokens = (): void => {
+    if (isReturning || underWay !== undefined) return;
+    isReturning = true;
+    // All that were refused in this turn go together.
+    queueMicrotask(() => {
+      isReturning = false;
+      if (surplusTokens > 0 && !isClosed) renewNow();
+    });
   };
 
   const more = (forWaiting: number): Promise<boolean> => {
@@ -125,10 +157,22 @@ export function createBlocks(parts: {
     return exchange(Math.max(wantPlaces, held), wantTokens);
   };
 
+  /** But for a block, and for what those who wait are about to take. */
   const giveBackSurplus = (): void => {
+    if (waiting > 0 || isClosed) return;
+    if (messages !== undefined && tokens > messages.block) {
+      surplusTokens += tokens - messages.block;
+      tokens = messages.block;
+    }
+    if (surplusTokens > 0) returnTokens();
     if (places === undefined || underWay !== undefined || held - used <= places.block) return;
     held = used + half(places.block);
     void exchange(held, 0);
+  };
+
+  const renewNow = (): void => {
+    dropStale();
+    void exchange(Math.max(held, used), 0);
   };
 
   return {
@@ -150,17 +194,27 @@ export function createBlocks(parts: {
       used -= 1;
       giveBackSurplus();
     },
-    async refill() {
+    giveBackMessage() {
+      if (messages === undefined) return;
+      tokens += 1;
+      giveBackSurplus();
+    },
+    get coversPlaces() {
+      return places === undefined || (clock.monotonicMs() < dueMs && used <= held);
+    },
+    enter() {
       waiting += 1;
-      try {
-        // Who came first is asked for; what is under way may have been sent before this one came.
-        if (underWay !== undefined) return await underWay;
-        // All who come in this turn are asked for together.
-        await Promise.resolve();
-        return await (underWay ?? more(waiting));
-      } finally {
-        waiting -= 1;
-      }
+    },
+    leave() {
+      waiting -= 1;
+      giveBackSurplus();
+    },
+    async refill() {
+      // Who came first is asked for; what is under way may have been sent before this one came.
+      if (underWay !== undefined) return underWay;
+      // All who come in this turn are asked for together.
+      await Promise.resolve();
+      return underWay ?? more(waiting);
     },
     isOut: (what) => out[what],
     get messageWaitMs() {
@@ -170,7 +224,7 @@ export function createBlocks(parts: {
       if (underWay !== undefined) return;
       dropStale();
       giveBackSurplus();
-      void exchange(Math.max(held, used), 0);
+      renewNow();
     },
     close() {
       isClosed = true;

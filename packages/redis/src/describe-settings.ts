@@ -31,6 +31,8 @@ export function describeSettings(settings: RedisAdmissionSettings): readonly str
     ];
     lines.push(`${what} budget ${caps.join(", ")} a day of ${settings.timeZone} (${mode})`);
   }
+  const { shards } = settings;
+  if (shards !== undefined) lines.push(`split among ${shards.count} shards`);
   const byFunction = typeof settings.onLoss === "function" ? " (asked each time)" : "";
   return [...lines, `${lossModeOf(settings.onLoss)} while Redis is lost${byFunction}`];
 }

@@ -135,20 +135,6 @@ describe("global limits in blocks", () => {
     await expect(startFleet(1, options)).rejects.toThrow("what a process holds is renewed by them");
   });
 
-  it("go with the trip of a user's limit, and are exact there", async () => {
-    const { members } = await startFleet(2, {
-      globalInFlight: { limit: 40 },
-      userInFlight: { limit: 1 },
-    });
-    const asked = Array.from({ length: 50 }, async (_, n) =>
-      members[n % 2]?.store.acquire(`user-${n}`),
-    );
-    const admitted = (await Promise.all(asked)).filter(
-      (reply) => typeof reply === "object" && reply.admitted,
-    );
-    expect(admitted).toHaveLength(40);
-  });
-
   it("refuses a limit that is too small to be cut", async () => {
     await expect(startFleet(3, { globalInFlight: { limit: 59 } })).rejects.toThrow(
       "at least 60, 20 for each of globalBlocks.processes",

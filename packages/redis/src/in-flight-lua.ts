@@ -7,19 +7,21 @@ export interface SetParts {
   readonly name: string;
   readonly key: string;
   readonly policy: InFlightPolicy;
+  /** In Lua. */
+  readonly limit: number | string;
   readonly mode: GateMode;
   /** What is done for a request that finds no place. */
   readonly refuse: string;
 }
 
 /** Its count, exact where it matters, and which of the ids it has already. */
-export function openSharedSet({ name, key, policy, mode }: SetParts): string {
+export function openSharedSet({ name, key, limit, mode }: SetParts): string {
   return `local ${name}_n = redis.call('ZCARD', ${key})
 local ${name}_add, ${name}_over = {'ZADD', ${key}}, {'ZADD', ${key} .. ':over'}
 ${
   mode === "off"
     ? ""
-    : `if ${name}_n + count > ${policy.limit} then
+    : `if ${name}_n + count > ${limit} then
   redis.call('ZREMRANGEBYSCORE', ${key}, '-inf', nowMs)
   ${name}_n = redis.call('ZCARD', ${key})
 end`
@@ -28,9 +30,9 @@ local ${name}_fresh = ${name}_n == 0
 local ${name}_had = redis.call('ZMSCORE', ${key}, unpack(ids))`;
 }
 
-export function lookAtSharedSet({ name, policy, mode, refuse }: SetParts): string {
+export function lookAtSharedSet({ name, limit, mode, refuse }: SetParts): string {
   if (mode === "off") return "";
-  return `local ${name}_full = ${name}_n >= ${policy.limit} and not again
+  return `local ${name}_full = ${name}_n >= ${limit} and not again
     if ${name}_full then
       ${refuse}
     end`;
@@ -74,12 +76,12 @@ export function readOwnSet({ name, key }: SetParts): string {
   if type(${name}_n) == 'table' then bad = true end`;
 }
 
-export function lookAtOwnSet({ name, key, policy, mode, refuse }: SetParts): string {
+export function lookAtOwnSet({ name, key, limit, mode, refuse }: SetParts): string {
   if (mode === "off") return "";
-  return `if ${name}_n >= ${policy.limit} and not again then
+  return `if ${name}_n >= ${limit} and not again then
       redis.call('ZREMRANGEBYSCORE', ${key}, '-inf', nowMs)
       ${name}_n = redis.call('ZCARD', ${key})
-      if ${name}_n >= ${policy.limit} then
+      if ${name}_n >= ${limit} then
         ${name}_full = true
         ${refuse}
       end

@@ -9,6 +9,10 @@ export interface Keys {
   readonly blocks: string;
   /** The processes that share the limits. */
   readonly processes: string;
+  /** What a shard may use of limits that all have. */
+  readonly shares: string;
+  /** Who splits them, and when. */
+  readonly rebalance: string;
   userInFlight(subject: string): string;
   /** What a day cost all, and its reservations. */
   budgets(day: string): string;
@@ -23,14 +27,10 @@ const hashLength = 22;
 /** Subjects whose hash is kept at hand. */
 const remembered = 10_000;
 
-/**
- * The keys of one shard. Each begins with the same hash tag, so that one decision stays in one slot of a
- * cluster. Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
- */
-export function createKeys(namespace: string, secret: string, shard = 0): Keys {
-  const tag = `{adm:${namespace}:${shard}}`;
+/** Subjects as they stand in Redis. */
+export function createSubjectHash(secret: string): (subject: string) => string {
   const known = new Map<string, string>();
-  const hashed = (subject: string): string => {
+  return (subject) => {
     const before = known.get(subject);
     if (before !== undefined) return before;
     const hash = createHmac("sha256", secret).update(subject).digest("base64url");
@@ -40,12 +40,34 @@ export function createKeys(namespace: string, secret: string, shard = 0): Keys {
     if (subject.length <= 128) known.set(subject, short);
     return short;
   };
+}
+
+/** The shard of a subject, from 0. It depends on the secret, so nobody can choose subjects of one shard. */
+export function shardOf(hashed: string, count: number): number {
+  // Six characters hold the first four bytes.
+  return Buffer.from(hashed.slice(0, 6), "base64url").readUInt32BE() % count;
+}
+
+/**
+ * The keys of one shard. Each begins with the same hash tag, so that one decision stays in one slot of a
+ * cluster. Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+ */
+export function createKeys(
+  namespace: string,
+  secret: string,
+  shard = 0,
+  /** Shards of one store may share it. */
+  hashed = createSubjectHash(secret),
+): Keys {
+  const tag = `{adm:${namespace}:${shard}}`;
   return {
     globalInFlight: `${tag}:in`,
     messageRate: `${tag}:msg`,
     toolRate: `${tag}:tool`,
     blocks: `${tag}:blocks`,
     processes: `${tag}:processes`,
+    shares: `${tag}:share`,
+    rebalance: `${tag}:rebalance`,
     userInFlight: (subject) => `${tag}:in:${hashed(subject)}`,
     budgets: (day) => `${tag}:day:${day}`,
     userBudgets: (day) => `${tag}:day:${day}:users`,

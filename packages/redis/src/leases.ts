@@ -16,8 +16,13 @@ interface Live extends Linked {
 /** The requests of this process that are in flight. */
 export interface Leases {
   readonly size: number;
-  /** @param keys the sets that Redis counted it in */
-  hold(id: string, keys: readonly string[]): AdmissionLease;
+  /**
+   * @param keys the sets that Redis counted it in
+   * @param startedMs of one that was in flight before, by the monotonic clock
+   */
+  hold(id: string, keys: readonly string[], startedMs?: number): AdmissionLease;
+  /** One that is held elsewhere ended, and took so long. */
+  ended(tookMs: number): void;
   /** Tells Redis of all that live, whatever it knows: after a loss it may know nothing. */
   tellAll(): void;
   /** How long a place may take to become free, in milliseconds, from what requests took lately. */
@@ -90,9 +95,10 @@ export function createLeases(options: {
     get size() {
       return all.size;
     },
-    hold(id, keys) {
+    ended: remember,
+    hold(id, keys, startedMs = clock.monotonicMs()) {
       const now = clock.monotonicMs();
-      const live: Live = { id, keys, startedMs: now, touchedMs: now, toldMs: now, isOver: false };
+      const live: Live = { id, keys, startedMs, touchedMs: now, toldMs: now, isOver: false };
       all.add(live);
       if (stopBeats === undefined) startBeats();
       return {

@@ -1,5 +1,6 @@
 import {
   admissionDimensions,
+  ConfigError,
   Reason,
   type AdmissionAsk,
   type AdmissionDimension,
@@ -43,12 +44,22 @@ export interface Policies {
   readonly inFlight: readonly InFlightPolicy[];
   readonly rates: readonly RatePolicy[];
   readonly budgets: readonly BudgetPolicy[];
+  /** Limits that each shard has a share of; undefined where each stands whole in the scripts. */
+  readonly shares: SharedLimits | undefined;
+}
+
+/** What is split among shards. */
+export interface SharedLimits {
+  readonly places: number | undefined;
+  /** A share of the burst is one of the count too: all earn theirs in the same time. */
+  readonly rate: { readonly burst: number; readonly toleranceMs: number } | undefined;
 }
 
 /** Counts, and refuses nobody. */
 export const noLimit = Number.MAX_SAFE_INTEGER;
 const candidateSuffix = ":candidate";
 
+/** @throws ConfigError for limits that can't be split among shards */
 export function toPolicies(settings: RedisAdmissionSettings): Policies {
   const { userInFlight, globalInFlight, messageRate, userBudget, globalBudget } = settings;
   const inFlight: InFlightPolicy[] = [
@@ -116,7 +127,35 @@ export function toPolicies(settings: RedisAdmissionSettings): Policies {
       isCandidate: false,
     });
   }
-  return { inFlight, rates, budgets };
+  return { inFlight, rates, budgets, shares: toShares(settings) };
+}
+
+/** @throws ConfigError for what can't be split */
+function toShares(settings: RedisAdmissionSettings): SharedLimits | undefined {
+  const { shards, globalBudget, globalInFlight, messageRate } = settings;
+  if (shards === undefined) return undefined;
+  if (globalBudget !== undefined) {
+    throw new ConfigError({
+      option: "redisAdmission.shards",
+      got: "shards with globalBudget",
+      expected: "one of them: a budget of all subjects is not split among shards",
+    });
+  }
+  if ((globalInFlight ?? messageRate) === undefined) return undefined;
+  const { count = 1, perMs = 1, burst = count } = messageRate ?? {};
+  const places = globalInFlight?.limit;
+  for (const [option, limit] of [
+    ["globalInFlight.limit", places],
+    ["messageRate.burst", messageRate && burst],
+  ] as const) {
+    if (limit === undefined || limit >= shards.count) continue;
+    throw new ConfigError({
+      option: `redisAdmission.${option}`,
+      got: String(limit),
+      expected: `at least ${shards.count}, one for each of shards.count`,
+    });
+  }
+  return { places, rate: messageRate && { burst, toleranceMs: (perMs / count) * burst } };
 }
 
 function toRate(

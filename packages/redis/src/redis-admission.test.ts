@@ -12,7 +12,7 @@ client.once("ready", becomeReady);
 
 describeAdmissionStore("redisAdmission", async (options, clock) => {
   await ready;
-  return redisAdmission(
+  const store = redisAdmission(
     {
       ...options,
       client,
@@ -25,6 +25,7 @@ describeAdmissionStore("redisAdmission", async (options, clock) => {
     },
     () => 1e12 + clock.monotonicMs(),
   );
+  return { store, settled: () => store.flush() };
 });
 
 interface Opened {

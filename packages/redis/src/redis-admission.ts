@@ -9,21 +9,20 @@ import type {
 import { dayTeller, type Day } from "@sluice/policy";
 import { createAdmissions } from "./admissions.ts";
 import { parseAdmissionOptions, type RedisAdmissionOptions } from "./admission-options.ts";
-import { createBlockAdmission, decidesInBlocks, toBlockLimits } from "./block-admission.ts";
-import { createBlocks, type Blocks } from "./blocks.ts";
 import { createDeadline } from "./deadline.ts";
 import { describeSettings } from "./describe-settings.ts";
-import { createKeys } from "./keys.ts";
+import { createGlobalBlocks } from "./global-blocks.ts";
 import { createLeases } from "./leases.ts";
 import { createLocalAdmission } from "./local-admission.ts";
 import { assertClient } from "./redis-client.ts";
 import { createRefusals } from "./refusals.ts";
 import { createRemoteStore } from "./remote-store.ts";
 import { scriptRunner } from "./run-script.ts";
+import { createShards } from "./shards.ts";
 import { createStoreBreaker } from "./store-breaker.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWithoutRedis } from "./without-redis.ts";
-import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
+import { wrongType, type WrongType } from "./wrong-type.ts";
 
 /** Steps that may wait for Redis; a lease is over by itself, and a reservation at its deadline. */
 const upkeepCapacity = 100_000;
@@ -58,7 +57,8 @@ export function redisAdmission(
   const settings = parseAdmissionOptions(options);
   const { client, clock, processId, leaseMs, maxLeases } = settings;
   assertClient("redisAdmission.client", client);
-  const keys = createKeys(settings.namespace, settings.secret);
+  const shards = createShards(settings);
+  const keys = shards.first;
   const scripts = scriptRunner(client);
   const scriptTime = (): string => (timeForTests === undefined ? "" : String(timeForTests()));
   const local = createLocalAdmission(settings, clock);
@@ -75,9 +75,13 @@ export function redisAdmission(
     upkeep.add({ do: "join", key: keys.processes, id: processId, atMs, leaseMs });
   };
   const leases = createLeases({ ...settings, upkeep });
+  const isInBlocks = settings.globalBlocks !== undefined;
   const remote = createRemoteStore({
-    settings,
-    keys,
+    // What is decided in blocks is not decided again.
+    settings: isInBlocks
+      ? { ...settings, globalInFlight: undefined, messageRate: undefined }
+      : settings,
+    shards,
     clock,
     run: scripts.run,
     upkeep,
@@ -106,56 +110,6 @@ export function redisAdmission(
     else breaker.answered();
     return reply === wrongType ? undefined : reply;
   };
-  const blockDeadline = createDeadline(clock, settings.deadlineMs);
-  /** Of the last trip for a block. */
-  let isBlockWrong = false;
-  const blocks = decidesInBlocks(settings)
-    ? createBlocks({
-        limits: toBlockLimits(settings),
-        keys: [keys.blocks, keys.messageRate],
-        processId,
-        leaseMs,
-        clock,
-        run: async (...call) => {
-          try {
-            return await scripts.run(...call);
-          } catch (error) {
-            isBlockWrong = isWrongType(error);
-            throw error;
-          }
-        },
-        deadline: blockDeadline,
-        scriptTime,
-      })
-    : undefined;
-  const refill = async (from: Blocks): Promise<boolean> => {
-    if (!breaker.allows()) return false;
-    isBlockWrong = false;
-    const isAnswered = await from.refill();
-    heard(isAnswered || (isBlockWrong ? wrongType : undefined));
-    return isAnswered;
-  };
-  const inBlocks =
-    blocks &&
-    createBlockAdmission({
-      settings,
-      blocks,
-      refill: () => refill(blocks),
-      typicalWaitMs: () => leases.typicalWaitMs(),
-    });
-  const onReady = (): void => {
-    // What goes on here is told before Redis' counts are trusted: it may have lost them.
-    if (settings.heartbeat) join();
-    leases.tellAll();
-    blocks?.renew();
-    void upkeep.flush();
-  };
-  client.on("ready", onReady);
-  if (client.status === "ready") onReady();
-  const stopJoining = settings.heartbeat ? clock.every(leaseMs / 3, join) : undefined;
-  const stopRenewing =
-    blocks && settings.heartbeat ? clock.every(leaseMs / 3, () => blocks.renew()) : undefined;
-
   const furtherOf = async (
     subject: string,
     ask: AdmissionAsk,
@@ -184,6 +138,40 @@ export function redisAdmission(
     further: furtherOf,
   });
 
+  const blockDeadline = createDeadline(clock, settings.deadlineMs);
+  const blocks = isInBlocks
+    ? createGlobalBlocks({
+        settings,
+        keys,
+        shards,
+        run: scripts.run,
+        upkeep,
+        leases,
+        deadline: blockDeadline,
+        scriptTime,
+        dayOf,
+        mayAsk: () => breaker.allows(),
+        heard,
+        ask: async (...which) => heard(await remote.acquire(...which)),
+        admissions,
+        refusals,
+        withoutRedis,
+      })
+    : undefined;
+
+  const onReady = (): void => {
+    // What goes on here is told before Redis' counts are trusted: it may have lost them.
+    if (settings.heartbeat) join();
+    leases.tellAll();
+    blocks?.tellAll();
+    void upkeep.flush();
+  };
+  client.on("ready", onReady);
+  if (client.status === "ready") onReady();
+  const stopJoining = settings.heartbeat ? clock.every(leaseMs / 3, join) : undefined;
+  const stopRenewing =
+    blocks && settings.heartbeat ? clock.every(leaseMs / 3, () => blocks.renew()) : undefined;
+
   const acquire = async (
     subject: string,
     ask: AdmissionAsk | undefined,
@@ -192,7 +180,7 @@ export function redisAdmission(
     const replied = heard(await remote.acquire(subject, ask, day));
     if (replied === undefined) return withoutRedis.acquire(subject, ask);
     return replied.answer.refused.length > 0
-      ? refusals.toReply(replied.answer, ask, day.endsMs - clock.wallMs())
+      ? refusals.toReply(replied.answer, ask, day.endsMs - clock.wallMs(), replied.shard)
       : admissions.toReply(subject, ask, day, replied);
   };
 
@@ -200,16 +188,13 @@ export function redisAdmission(
     name: "redis",
     leaseMs,
     countsBudgets: remote.policies.budgets.length > 0,
+    countsCost: remote.policies.budgets.some(({ caps }) => caps.costNanoUsd !== undefined),
     acquire(subject, ask) {
-      const decided = inBlocks?.acquire(ask);
-      if (decided !== undefined) {
-        if (!(decided instanceof Promise)) return decided;
-        return decided.then((reply) => reply ?? withoutRedis.acquire(subject, ask));
-      }
+      if (blocks !== undefined) return blocks.acquire(subject, ask);
       // Before the breaker is asked: what it lets through to look must reach Redis.
       if (!breaker.isLost) {
         if (leases.size >= maxLeases) return "unavailable";
-        const known = refusals.remembered(ask);
+        const known = refusals.remembered(ask, shards.indexOf(subject));
         if (known !== undefined) return known;
       }
       if (!breaker.allows()) return withoutRedis.acquire(subject, ask);
@@ -221,12 +206,16 @@ export function redisAdmission(
     },
     describe: () => describeSettings(settings),
     flush: () => upkeep.flush(),
-    state: () => ({ leases: leases.size, pending: upkeep.pending, dropped: upkeep.dropped }),
+    state: () => ({
+      leases: leases.size + (blocks?.inFlight ?? 0),
+      pending: upkeep.pending,
+      dropped: upkeep.dropped,
+    }),
     close() {
       client.off("ready", onReady);
       stopJoining?.();
       stopRenewing?.();
-      inBlocks?.close();
+      blocks?.close();
       blockDeadline.close();
       remote.close();
       leases.close();

@@ -1,5 +1,12 @@
 import { ConfigError } from "@sluice/contract";
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis, type Cluster, type RedisOptions } from "ioredis";
+import {
+  clusterRequirements,
+  connectCluster,
+  requireAll,
+  type ConnectClusterOptions,
+  type Requirement,
+} from "./cluster-client.ts";
 
 /** What a store asks of a client. ioredis' `Redis` and `Cluster` have it. */
 export interface RedisClient {
@@ -22,30 +29,38 @@ export interface ConnectRedisOptions {
   readonly connectTimeoutMs?: number;
 }
 
-/**
- * What keeps a request from waiting for Redis: no queue while it is away, no command sent a second time
- * (one whose reply was lost would run twice), no retries.
- */
-const settings = {
-  enableOfflineQueue: false,
+/** No command is sent a second time: one whose reply was lost would run twice. */
+const connection = {
   autoResendUnfulfilledCommands: false,
   // Without it ioredis 6.0.0 leaves promises of a lost connection unsettled.
   maxRetriesPerRequest: 0,
+} as const satisfies RedisOptions;
+/** What keeps a request from waiting for Redis: besides, no queue while it is away. */
+const settings = {
+  enableOfflineQueue: false,
   enableAutoPipelining: false,
-  noDelay: true,
+  ...connection,
 } as const satisfies RedisOptions;
 
 const firstReconnectMs = 100;
 const longestReconnectMs = 2000;
 
 /**
- * A connection of its own with the settings that admission needs. It never rejects and keeps trying, so an
- * application starts while Redis is down.
+ * A connection of its own with the settings that admission needs, to a server or to a cluster. It never rejects
+ * and keeps trying, so an application starts while Redis is down.
  * @throws ConfigError for a URL that is none; the URL is not shown, it may hold a password.
  */
-export function connectRedis(options: ConnectRedisOptions): Redis {
-  const { url, random, connectTimeoutMs = 1000 } = options;
-  const parsed = URL.parse(url);
+export function connectRedis(options: ConnectClusterOptions): Cluster;
+export function connectRedis(options: ConnectRedisOptions): Redis;
+export function connectRedis(options: ConnectRedisOptions | ConnectClusterOptions) {
+  const { random, connectTimeoutMs = 1000 } = options;
+  const common = { noDelay: true, connectTimeout: connectTimeoutMs };
+  const retryInMs = (times: number): number =>
+    Math.min(longestReconnectMs, firstReconnectMs * 2 ** Math.min(times, 5)) * (0.5 + random());
+  if ("cluster" in options) {
+    return connectCluster(options, { node: { ...connection, ...common }, retryInMs });
+  }
+  const parsed = URL.parse(options.url);
   if (parsed === null || !/^rediss?:$/.test(parsed.protocol)) {
     throw new ConfigError({
       option: "connectRedis.url",
@@ -53,33 +68,38 @@ export function connectRedis(options: ConnectRedisOptions): Redis {
       expected: "redis://user:password@host:port/db",
     });
   }
-  const client = new Redis(url, {
-    ...settings,
-    connectTimeout: connectTimeoutMs,
-    retryStrategy: (times) =>
-      Math.min(longestReconnectMs, firstReconnectMs * 2 ** Math.min(times, 5)) * (0.5 + random()),
-  });
+  const client = new Redis(options.url, { ...settings, ...common, retryStrategy: retryInMs });
   // The store tells of it once per change of state.
   client.on("error", () => undefined);
   return client;
 }
+
+const ofServer = requireAll(settings);
+const ofCluster: readonly Requirement[] = [
+  ...clusterRequirements,
+  ...requireAll(connection).map((one) => ({ ...one, path: ["redisOptions", ...one.path] })),
+];
 
 /**
  * @throws ConfigError naming the setting of a handed-in client with which a request would wait for a Redis
  * that is away, or a decision be made twice
  */
 export function assertClient(option: string, client: unknown): void {
-  const { options } = client as { readonly options?: unknown };
+  const { options, isCluster } = client as {
+    readonly options?: unknown;
+    readonly isCluster?: unknown;
+  };
   if (!isRecord(options)) return;
-  const cluster = isRecord(options["redisOptions"]) ? options["redisOptions"] : options;
-  for (const [name, wanted] of Object.entries(settings)) {
-    if (name === "noDelay") continue;
-    const found = cluster[name] ?? options[name];
-    if (found === wanted) continue;
+  for (const { path, isMet, expected } of isCluster === true ? ofCluster : ofServer) {
+    const found = path.reduce<unknown>(
+      (within, name) => (isRecord(within) ? within[name] : undefined),
+      options,
+    );
+    if (isMet(found)) continue;
     throw new ConfigError({
-      option: `${option}.options.${name}`,
+      option: `${option}.options.${path.join(".")}`,
       got: String(found),
-      expected: `${String(wanted)}, as connectRedis() sets it`,
+      expected: `${expected}, as connectRedis() sets it`,
     });
   }
 }

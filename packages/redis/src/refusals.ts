@@ -13,9 +13,14 @@ type Refusal = Extract<AdmissionReply, { admitted: false }>;
 /** What is told to those who are refused. */
 export interface Refusals {
   /** @param dayEndsInMs when budgets begin anew */
-  toReply(answer: AcquireAnswer, ask: AdmissionAsk | undefined, dayEndsInMs: number): Refusal;
-  /** A refusal that is known before Redis is asked: the rate refused just now, and would again. */
-  remembered(ask: AdmissionAsk | undefined): Refusal | undefined;
+  toReply(
+    answer: AcquireAnswer,
+    ask: AdmissionAsk | undefined,
+    dayEndsInMs: number,
+    shard?: number,
+  ): Refusal;
+  /** A refusal that is known before Redis is asked: the shard's rate refused just now, and would again. */
+  remembered(ask: AdmissionAsk | undefined, shard: number): Refusal | undefined;
 }
 
 /** A rate that refused is not asked again before its time, but for no longer than this. */
@@ -34,19 +39,19 @@ export function createRefusals(parts: {
   readonly typicalWaitMs: () => number;
 }): Refusals {
   const { clock, policies, typicalWaitMs } = parts;
-  // By what is asked for: what is refused under some modes says nothing of others. There are few.
+  // By shard and what is asked for: what is refused under some modes says nothing of others. There are few.
   const shut = new Map<string, Shut>();
   let lastUntilMs = -Infinity;
 
-  const remember = (ask: AdmissionAsk | undefined, waitMs: number): void => {
+  const remember = (ask: AdmissionAsk | undefined, shard: number, waitMs: number): void => {
     const now = clock.monotonicMs();
     const untilMs = now + Math.min(rememberedMs, waitMs);
-    shut.set(nameOf(ask), { untilMs, freeAtMs: now + waitMs });
+    shut.set(nameOf(ask, shard), { untilMs, freeAtMs: now + waitMs });
     lastUntilMs = Math.max(lastUntilMs, untilMs);
   };
 
   return {
-    toReply(answer, ask, dayEndsInMs) {
+    toReply(answer, ask, dayEndsInMs, shard = 0) {
       let placeWaitMs: number | undefined;
       const waitOf = (dimension: AdmissionDimension): number => {
         if (dimension === "message_rate") return Math.max(1, answer.rateWaitMs);
@@ -64,7 +69,7 @@ export function createRefusals(parts: {
       const retryAfterMs = first?.waitMs ?? rememberedMs;
       // A shadow wants to be asked each time.
       const isOnlyRate = violated.length === 1 && violated[0] === "message_rate";
-      if (isOnlyRate && !isObserved(policies, ask)) remember(ask, retryAfterMs);
+      if (isOnlyRate && !isObserved(policies, ask)) remember(ask, shard, retryAfterMs);
       return {
         admitted: false,
         reason: first?.reason ?? Reason.STORE_UNAVAILABLE,
@@ -76,10 +81,10 @@ export function createRefusals(parts: {
         },
       };
     },
-    remembered(ask) {
+    remembered(ask, shard) {
       const now = clock.monotonicMs();
       if (now >= lastUntilMs) return undefined;
-      const known = shut.get(nameOf(ask));
+      const known = shut.get(nameOf(ask, shard));
       if (known === undefined || now >= known.untilMs) return undefined;
       return {
         admitted: false,
@@ -92,5 +97,5 @@ export function createRefusals(parts: {
   };
 }
 
-const nameOf = (ask: AdmissionAsk | undefined): string =>
-  `${ask?.budget === undefined} ${modesName(ask)}`;
+const nameOf = (ask: AdmissionAsk | undefined, shard: number): string =>
+  `${shard} ${ask?.budget === undefined} ${modesName(ask)}`;

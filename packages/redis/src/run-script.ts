@@ -43,12 +43,18 @@ export function scriptRunner(client: RedisClient): ScriptRunner {
     try {
       return await client.evalsha(script.sha, keys.length, ...keys, ...args);
     } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      if (!isUnknown(error)) throw error;
     }
     const underWay = loading.get(script);
     if (underWay === undefined) return loadOne(script, keys, args);
     await underWay.catch(() => undefined);
-    return client.evalsha(script.sha, keys.length, ...keys, ...args);
+    try {
+      return await client.evalsha(script.sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      // Another node of a cluster.
+      if (isUnknown(error)) return client.eval(script.text, keys.length, ...keys, ...args);
+      throw error;
+    }
   };
   return {
     run,
@@ -59,3 +65,6 @@ export function scriptRunner(client: RedisClient): ScriptRunner {
     close: () => void client.off("ready", loadAll),
   };
 }
+
+const isUnknown = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith("NOSCRIPT");

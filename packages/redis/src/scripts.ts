@@ -24,13 +24,13 @@ end`;
 /** Whether a rate lets one more through; the arithmetic of \`gcra\` in @sluice/policy, term by term. */
 export const gcraLua = `
 local function gcra(tat, emission, burst)
-  local tolerance = emission * burst
-  local upper = now + tolerance
-  if tat > upper then tat = upper end
+  local upper = now + emission * burst
+  local slack = math.min(2.220446049250313e-16 * upper * (burst + 1), emission / 2)
+  if tat > upper + slack then tat = upper + slack end
   if tat < now then tat = now end
   local next = tat + emission
-  local wait = next - tolerance - now
-  if wait <= 2.220446049250313e-16 * next * (burst + 1) then return next, 0 end
+  local wait = next - upper
+  if wait <= slack then return next, 0 end
   return nil, wait
 end`;
 

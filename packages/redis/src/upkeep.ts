@@ -24,7 +24,7 @@ export type UpkeepStep =
 export interface Upkeep {
   /** Takes a step; it is sent with the others of this turn. */
   add(step: UpkeepStep): void;
-  /** Sends what waits now, but for a second after a failure: what is refused once is refused again. */
+  /** Sends what waits now, but for a second after a failure of its shard: what is refused once is refused again. */
   send(): void;
   /** Steps that wait, or whose answer does. */
   readonly pending: number;
@@ -57,40 +57,56 @@ export function createUpkeep(options: {
   readonly onProcesses: (count: number) => void;
 }): Upkeep {
   const { run, now, scriptTime, capacity, canSend, onProcesses } = options;
-  let waiting: UpkeepStep[] = [];
+  // By shard: one may be elsewhere in a cluster, and away while others are not.
+  const queues = new Map<string, Queue>();
+  let waiting = 0;
   let sent = 0;
   let dropped = 0;
   let scheduled = false;
-  let pausedUntilMs = -Infinity;
   const flushed: (() => void)[] = [];
 
   const settleFlushes = (): void => {
-    if (waiting.length + sent > 0) return;
+    if (waiting + sent > 0) return;
     for (const resolve of flushed.splice(0)) resolve();
   };
 
-  const keep = (steps: readonly UpkeepStep[]): void => {
-    // Beats are due again anyway, and an old one would be no news.
-    waiting = [...steps.filter((step) => step.do !== "beat" && step.do !== "join"), ...waiting];
-    const over = waiting.length - capacity;
-    if (over <= 0) return;
-    waiting.splice(0, over);
-    dropped += over;
+  const queueOf = (shard: string): Queue => {
+    let queue = queues.get(shard);
+    if (queue === undefined) queues.set(shard, (queue = { steps: [], pausedUntilMs: -Infinity }));
+    return queue;
   };
 
-  const sendBatch = async (steps: readonly UpkeepStep[]): Promise<void> => {
+  /** The oldest, of the shard that has most. */
+  const drop = (count: number): void => {
+    const longest = [...queues.values()].reduce((a, b) =>
+      b.steps.length > a.steps.length ? b : a,
+    );
+    waiting -= longest.steps.splice(0, count).length;
+    dropped += count;
+  };
+
+  const keep = (queue: Queue, steps: readonly UpkeepStep[]): void => {
+    // Beats are due again anyway, and an old one would be no news.
+    const kept = steps.filter((step) => step.do !== "beat" && step.do !== "join");
+    queue.steps = [...kept, ...queue.steps];
+    waiting += kept.length;
+    const over = waiting - capacity;
+    if (over > 0) drop(over);
+  };
+
+  const sendBatch = async (queue: Queue, steps: readonly UpkeepStep[]): Promise<void> => {
     sent += steps.length;
     try {
       const reply = await run(upkeepScript, ...encode(steps, scriptTime(), now()));
-      pausedUntilMs = -Infinity;
+      queue.pausedUntilMs = -Infinity;
       const [processes, lost] = Array.isArray(reply)
         ? [Number(reply[1]), Number(reply[2])]
         : [0, 0];
       if (processes > 0) onProcesses(processes);
       dropped += lost;
     } catch {
-      pausedUntilMs = now() + pauseAfterFailureMs;
-      keep(steps);
+      queue.pausedUntilMs = now() + pauseAfterFailureMs;
+      keep(queue, steps);
     } finally {
       sent -= steps.length;
       settleFlushes();
@@ -99,23 +115,30 @@ export function createUpkeep(options: {
 
   const send = (): void => {
     scheduled = false;
-    if (!canSend() || now() < pausedUntilMs) return;
-    while (waiting.length > 0) void sendBatch(waiting.splice(0, perCall));
+    if (waiting === 0 || !canSend()) return;
+    const nowMs = now();
+    for (const queue of queues.values()) {
+      if (nowMs < queue.pausedUntilMs) continue;
+      const { steps } = queue;
+      queue.steps = [];
+      waiting -= steps.length;
+      for (let from = 0; from < steps.length; from += perCall) {
+        void sendBatch(queue, steps.slice(from, from + perCall));
+      }
+    }
   };
 
   return {
     get pending() {
-      return waiting.length + sent;
+      return waiting + sent;
     },
     get dropped() {
       return dropped;
     },
     add(step) {
-      if (waiting.length >= capacity) {
-        waiting.shift();
-        dropped += 1;
-      }
-      waiting.push(step);
+      if (waiting >= capacity) drop(1);
+      queueOf(shardOfKey(step.key)).steps.push(step);
+      waiting += 1;
       if (scheduled) return;
       scheduled = true;
       queueMicrotask(send);
@@ -124,12 +147,20 @@ export function createUpkeep(options: {
     flush: () =>
       new Promise((resolve) => {
         flushed.push(resolve);
-        pausedUntilMs = -Infinity;
+        for (const queue of queues.values()) queue.pausedUntilMs = -Infinity;
         send();
         settleFlushes();
       }),
   };
 }
+
+interface Queue {
+  steps: UpkeepStep[];
+  pausedUntilMs: number;
+}
+
+/** Keys of one shard begin with the same tag. */
+const shardOfKey = (key: string): string => key.slice(0, key.indexOf("}"));
 
 type Argument = string | number;
 

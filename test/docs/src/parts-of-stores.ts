@@ -75,6 +75,8 @@ export const storeParts: readonly Part[] = [
       deadlineMs: optional("ms"),
       onLoss: optional("choice"),
       globalBlocks: optional("object"),
+      subjectLeases: optional("object"),
+      shards: optional("object"),
       onState: optional("function"),
       maxLeases: optional("integer"),
     }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { wire, wireBlocks } from "./shared-limits.ts";
+import { wire, wireBlocks, wireShards, wireSubjectLeases } from "./shared-limits.ts";
 
 describe("the wiring of shared limits", () => {
   it("starts while Redis is away, and the share of this process counts", async () => {
@@ -19,6 +19,12 @@ describe("the wiring of shared limits", () => {
       expect(blocks.countsCost).toBe(false);
       expect(blocks.describe()).toContain("global in-flight 4000 (enforce)");
       blocks.close();
+      const subjects = wireSubjectLeases({ client, secret: "sixteen characters" });
+      expect(subjects.describe()).toContain("user in-flight 2 (enforce)");
+      subjects.close();
+      const shards = wireShards({ client, secret: "sixteen characters" });
+      expect(shards.describe()).toContain("split among 8 shards");
+      shards.close();
     } finally {
       guard.close();
       admission.close?.();

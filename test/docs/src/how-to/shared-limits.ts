@@ -64,6 +64,27 @@ export function connectToCluster(firstNode: string, secondNode: string) {
 
 type Options = Parameters<typeof redisAdmission>[0];
 
+/** Of many processes and several Redis. */
+export function wireShards(parts: Pick<Options, "client" | "secret">): RedisAdmission {
+  const common = {
+    ...parts,
+    clock: systemClock,
+    random: Math.random,
+    processId: randomUUID(),
+    namespace: "faq",
+  };
+  // #region
+  const admission = redisAdmission({
+    ...common,
+    userInFlight: { limit: 2 },
+    globalInFlight: { limit: 16_000 },
+    messageRate: { count: 100_000, perMs: 1000 },
+    shards: { count: 8 },
+  });
+  // #endregion
+  return admission;
+}
+
 /** Of many processes, with global limits only. */
 export function wireBlocks(parts: Pick<Options, "client" | "secret">): RedisAdmission {
   const common = {
@@ -79,6 +100,28 @@ export function wireBlocks(parts: Pick<Options, "client" | "secret">): RedisAdmi
     globalInFlight: { limit: 4000 },
     messageRate: { count: 10_000, perMs: 1000 },
     globalBlocks: { processes: 20 },
+  });
+  // #endregion
+  return admission;
+}
+
+/** Of many processes, to which users are sent by their id. */
+export function wireSubjectLeases(parts: Pick<Options, "client" | "secret">): RedisAdmission {
+  const common = {
+    ...parts,
+    clock: systemClock,
+    random: Math.random,
+    processId: randomUUID(),
+    namespace: "faq",
+  };
+  // #region
+  const admission = redisAdmission({
+    ...common,
+    userInFlight: { limit: 2 },
+    globalInFlight: { limit: 4000 },
+    messageRate: { count: 10_000, perMs: 1000 },
+    globalBlocks: { processes: 20 },
+    subjectLeases: { leaseMs: 5000 },
   });
   // #endregion
   return admission;
