@@ -1,8 +1,10 @@
 import { FakeClock } from "@sluice/testkit";
-import { Cluster, type ClusterOptions } from "ioredis";
+import { Cluster } from "ioredis";
 import { afterEach, describe, expect, it } from "vitest";
 import { redisAdmission } from "./redis-admission.ts";
 import { connectRedis, type RedisClient } from "./redis-client.ts";
+
+type ClusterOptions = NonNullable<ConstructorParameters<typeof Cluster>[1]>;
 
 /** As the page on shared limits lists them. */
 const safe: ClusterOptions = {
@@ -66,7 +68,7 @@ describe("a client of a cluster that is handed in", () => {
       "redisOptions.maxRetriesPerRequest: got 20, expected 0",
     ],
     [
-      { redisOptions: undefined },
+      { redisOptions: {} },
       "redisOptions.autoResendUnfulfilledCommands: got undefined, expected false",
     ],
   ])("is refused with %j, by one line", (unsafe, line) => {

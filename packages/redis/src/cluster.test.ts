@@ -9,13 +9,15 @@ import {
   type PrivateRedis,
   type PrivateRedisCluster,
 } from "@sluice/testkit";
-import { Cluster, type ClusterOptions } from "ioredis";
+import { Cluster } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { RedisAdmissionOptions } from "./admission-options.ts";
 import { createKeys } from "./keys.ts";
 import { readGlobalBudget } from "./read-global-budget.ts";
 import { redisAdmission, type RedisAdmission } from "./redis-admission.ts";
 import { connectRedis } from "./redis-client.ts";
+
+type ClusterOptions = NonNullable<ConstructorParameters<typeof Cluster>[1]>;
 
 const secret = "a secret of the tests";
 /** Of a fake clock. */
@@ -88,7 +90,8 @@ describe.skipIf(lacksRedisServer())("redisAdmission on a cluster", { timeout: 60
     connect(
       new Cluster(
         cluster.nodes.map(({ url }) => url),
-        { ...(await ours()).options, slotsRefreshInterval: 600_000, ...options },
+        // Its own type has undefined where its constructor takes none.
+        { ...(await ours()).options, slotsRefreshInterval: 600_000, ...options } as ClusterOptions,
       ),
     );
 

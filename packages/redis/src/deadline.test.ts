@@ -36,7 +36,7 @@ describe("answers within a time limit", () => {
     const deadline = createDeadline(clock, limitMs);
     const { promise, resolve } = Promise.withResolvers<string>();
     const came = deadline.within(promise);
-    const lost = deadline.within(new Promise<string>(() => undefined));
+    const lost = deadline.within(Promise.withResolvers<string>().promise);
     // Timers run first once it goes on, then what waits in sockets is read.
     now = 400;
     for (const sweep of sweeps) sweep();
@@ -62,7 +62,7 @@ describe("answers within a time limit", () => {
 
   it("are given up when it is closed", async () => {
     const deadline = createDeadline(new FakeClock(), limitMs);
-    const answer = deadline.within(new Promise<string>(() => undefined));
+    const answer = deadline.within(Promise.withResolvers<string>().promise);
     deadline.close();
     expect(await answer).toBeUndefined();
   });

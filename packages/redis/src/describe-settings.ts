@@ -31,7 +31,11 @@ export function describeSettings(settings: RedisAdmissionSettings): readonly str
     ];
     lines.push(`${what} budget ${caps.join(", ")} a day of ${settings.timeZone} (${mode})`);
   }
-  const { shards } = settings;
+  const { shards, globalBlocks, subjectLeases } = settings;
+  if (globalBlocks !== undefined) {
+    lines.push(`global limits in blocks, for ${globalBlocks.processes} processes`);
+  }
+  if (subjectLeases !== undefined) lines.push(`subjects leased for ${subjectLeases.leaseMs} ms`);
   if (shards !== undefined) lines.push(`split among ${shards.count} shards`);
   const byFunction = typeof settings.onLoss === "function" ? " (asked each time)" : "";
   return [...lines, `${lossModeOf(settings.onLoss)} while Redis is lost${byFunction}`];

@@ -1,4 +1,5 @@
 export type { LossMode, RedisAdmissionOptions } from "./admission-options.ts";
+export type { ConnectClusterOptions } from "./cluster-client.ts";
 export {
   readGlobalBudget,
   type BudgetClient,

@@ -96,8 +96,12 @@ export function redisAdmission(
   });
   const withoutRedis = createWithoutRedis({ settings, local, leases, remote, dayOf });
   const breaker = createStoreBreaker(clock, (isLost) => {
-    // What Redis refused for a while is not kept from it now.
-    if (!isLost) void upkeep.flush();
+    if (!isLost) {
+      // Also where no connection was made anew, as when a node of a cluster starts again: it may have lost them.
+      leases.tellAll();
+      // What Redis refused for a while is not kept from it now.
+      void upkeep.flush();
+    }
     try {
       settings.onState?.(isLost ? "lost" : "found");
     } catch {

@@ -53,7 +53,7 @@ export interface RemoteStore {
 
 const dayMs = 86_400_000;
 /** What ioredis says of a command that it did not write. */
-export const unsent = /enableOfflineQueue|Connection is closed/;
+export const unsent = /enableOfflineQueue/;
 
 export function createRemoteStore(parts: {
   readonly settings: RedisAdmissionSettings;

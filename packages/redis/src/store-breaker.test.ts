@@ -19,7 +19,7 @@ describe("whether a store is worth asking", () => {
     }
   };
 
-  it("it is left alone after three misses in a row, told once", () => {
+  it("is not, for a while, after three misses in a row, told once", () => {
     missTimes(2);
     breaker.answered();
     missTimes(2);
@@ -29,7 +29,7 @@ describe("whether a store is worth asking", () => {
     expect(changes).toEqual(["lost"]);
   });
 
-  it("one request looks after a second, then after twice as long each time, up to ten", () => {
+  it("is found out by one request after a second, then after twice as long each time, up to ten", () => {
     missTimes(3);
     // The third miss opened it, ten milliseconds ago.
     let waitedMs = 10;

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { wire, wireBlocks, wireShards, wireSubjectLeases } from "./shared-limits.ts";
+import {
+  connectToCluster,
+  wire,
+  wireBlocks,
+  wireShards,
+  wireSubjectLeases,
+} from "./shared-limits.ts";
 
 describe("the wiring of shared limits", () => {
   it("starts while Redis is away, and the share of this process counts", async () => {
@@ -18,13 +24,19 @@ describe("the wiring of shared limits", () => {
       const blocks = wireBlocks({ client, secret: "sixteen characters" });
       expect(blocks.countsCost).toBe(false);
       expect(blocks.describe()).toContain("global in-flight 4000 (enforce)");
+      expect(blocks.describe()).toContain("global limits in blocks, for 20 processes");
       blocks.close();
       const subjects = wireSubjectLeases({ client, secret: "sixteen characters" });
       expect(subjects.describe()).toContain("user in-flight 2 (enforce)");
+      expect(subjects.describe()).toContain("subjects leased for 5000 ms");
       subjects.close();
       const shards = wireShards({ client, secret: "sixteen characters" });
       expect(shards.describe()).toContain("split among 8 shards");
       shards.close();
+      const ofCluster = connectToCluster("redis://127.0.0.1:9", "redis://127.0.0.1:9");
+      const inCluster = wireShards({ client: ofCluster, secret: "sixteen characters" });
+      inCluster.close();
+      ofCluster.disconnect();
     } finally {
       guard.close();
       admission.close?.();
