@@ -21,7 +21,8 @@ export function gcra(tatMs: number, nowMs: number, limit: RateLimit): RateVerdic
   const next = Math.max(Math.min(tatMs, upperMs + slackMs), nowMs) + emissionMs;
   const waitMs = next - upperMs;
   if (waitMs <= slackMs) return { allowed: true, tatMs: next };
-  return { allowed: false, retryAfterMs: waitMs };
+  // What rounding leaves beyond is let through by then.
+  return { allowed: false, retryAfterMs: Math.min(waitMs, emissionMs) };
 }
 
 /** How many events may come at once now, and the milliseconds until the whole burst may. */

@@ -31,7 +31,7 @@ local function gcra(tat, emission, burst)
   local next = tat + emission
   local wait = next - upper
   if wait <= slack then return next, 0 end
-  return nil, wait
+  return nil, math.min(wait, emission)
 end`;
 
 /** One tool call against one rate. KEYS: the rate. ARGV: now or '', emission ms, burst, mode. Reply: refused, wait. */

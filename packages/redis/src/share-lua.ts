@@ -54,6 +54,7 @@ export const lookAtSharedRate = ({ name, policy }: Named<RatePolicy>): string =>
       local tat = math.max(math.min(${name}_tat, upper + slack), now)
       ${name}_late = tat + emission - upper
       if ${name}_late <= slack then ${name}_next, ${name}_late = tat + emission, 0 end
+      if ${name}_late > emission then ${name}_late = emission end
     end`;
 
 /** As if the rest of the limit were in use: what is left of it is what is left here. */

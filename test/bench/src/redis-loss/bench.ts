@@ -9,7 +9,8 @@ const lostSeconds = Number(process.env["BENCH_LOST_SECONDS"] ?? 90);
 const modes = ["closed", "open", "local"] as const;
 const tickMs = 10;
 const perTick = 10;
-const limit = 200;
+/** A little less than what is in flight at this rate, so that it refuses. */
+const limit = 18;
 /** What a request takes after it was let in. */
 const servedMs = 20;
 
@@ -32,6 +33,7 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
   client.once("ready", ready.resolve);
   await ready.promise;
   let changes = 0;
+  let logged = 0;
   let isLost = false;
   const store = redisAdmission({
     client,
@@ -45,11 +47,15 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
     onLoss,
     onState(state) {
       changes += 1;
+      // As an application would log it.
+      logged += Buffer.byteLength(`${new Date().toISOString()} Redis is ${state}\n`);
       isLost = state === "lost";
     },
   });
   let waits: number[] = [];
   let refused = 0;
+  let inFlight = 0;
+  let beyond = 0;
 
   const ask = async (): Promise<void> => {
     const began = performance.now();
@@ -59,7 +65,10 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
       refused += 1;
       return;
     }
+    inFlight += 1;
+    if (inFlight > limit) beyond += 1;
     await sleep(servedMs);
+    inFlight -= 1;
     reply.lease.release();
   };
   const load = async (untilMs: () => boolean): Promise<void> => {
@@ -76,13 +85,20 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
   const well = costSince(before, waits.length);
   waits = [];
   refused = 0;
+  const beyondWhileWell = beyond;
+  const changesWhileWell = changes;
+  beyond = 0;
+  logged = 0;
   const memory = process.memoryUsage().rss;
   const start = cost();
   redis.pause();
   await load(forMs(lostSeconds * 1000));
   const lost = costSince(start, waits.length);
   const lostWaits = waits.toSorted((a, b) => a - b);
-  const refusedShare = refused / Math.max(1, waits.length);
+  const asked = Math.max(1, waits.length);
+  const refusedShare = refused / asked;
+  const beyondShare = beyond / asked;
+  const loggedEach = logged / asked;
   const grown = process.memoryUsage().rss - memory;
   redis.resume();
   const resumed = performance.now();
@@ -104,6 +120,10 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
     told(key("CPU per request while well"), well, "µs"),
     told(key("memory gained"), grown / 1024 ** 2, "MiB"),
     told(key("refused"), refusedShare * 100, "%"),
+    told(key("admitted beyond the limit"), beyondShare * 100, "%"),
+    told(key("admitted beyond the limit while well"), beyondWhileWell, ""),
+    told(key("logged per request"), loggedEach, "bytes"),
+    told(key("changes of state told while well"), changesWhileWell, ""),
     told(key("changes of state told"), changes, ""),
     told(key("until Redis decides again"), backMs, "ms"),
     told(key("left counted afterwards"), left, ""),
