@@ -15,6 +15,11 @@ export default defineConfig({
   // Tests run the sources of every workspace package, without a build.
   ssr: { resolve: { conditions: ["@sluice/source"] } },
   test: {
+    // One fewer would leave half of a machine with two processors idle.
+    maxWorkers: "100%",
+    // Tests that hold something against the clock say so themselves; this is for what hangs.
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
     projects: [
       project("packages", ["packages/*/src/**/*.test.ts"], {
         setupFiles: ["packages/testkit/src/fail-on-console.ts"],
