@@ -62,8 +62,6 @@ export interface AdmissionMachine {
   readonly size: number;
   /** Decides; every dimension takes its share, or none does. `full` when it can count no more. */
   acquire(request: MachineRequest): MachineReply | "full";
-  /** Counts a request that was admitted elsewhere. */
-  note(subject: string, nowMs: number): MachineLease;
   renew(lease: MachineLease, nowMs: number): void;
   release(lease: MachineLease): void;
   /** Sets another call's worst case aside. */
@@ -202,7 +200,6 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
         },
       };
     },
-    note: (subject, nowMs) => hold(subject, nowMs, true, true),
     renew(lease, nowMs) {
       if (lease.expiresMs <= nowMs || !leases.delete(lease)) return;
       lease.expiresMs = nowMs + leaseMs;

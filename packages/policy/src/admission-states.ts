@@ -47,13 +47,10 @@ export function statesAt(
     use: BudgetUse = unused,
   ): void => {
     if (caps === undefined) return;
-    const { limit, spent, unit } = measured(caps, use);
     states.push({
       dimension,
       mode: modes?.[dimension] ?? caps.mode,
-      unit,
-      limit,
-      remaining: Math.max(0, limit - spent),
+      ...budgetStanding(caps, use),
       resetMs: Math.max(0, counts.dayEndsInMs),
     });
   };
@@ -72,12 +69,18 @@ export function statesAt(
   return states;
 }
 
-/** A budget may cap several things; it is told by the first of them. */
-function measured(
+const left = (unit: AdmissionState["unit"], limit: number, spent: number) => ({
+  unit,
+  limit,
+  remaining: Math.max(0, limit - spent),
+});
+
+/** What is left of a budget, by the first of what it caps. */
+export function budgetStanding(
   { calls, tokens, costNanoUsd }: BudgetCaps,
   use: BudgetUse,
-): { readonly limit: number; readonly spent: number; readonly unit: AdmissionState["unit"] } {
-  if (calls !== undefined) return { limit: calls, spent: use.calls, unit: "calls" };
-  if (tokens !== undefined) return { limit: tokens, spent: use.tokens, unit: "tokens" };
-  return { limit: costNanoUsd ?? 0, spent: use.costNanoUsd, unit: "nano_usd" };
+): Pick<AdmissionState, "unit" | "limit" | "remaining"> {
+  if (calls !== undefined) return left("calls", calls, use.calls);
+  if (tokens !== undefined) return left("tokens", tokens, use.tokens);
+  return left("nano_usd", costNanoUsd ?? 0, use.costNanoUsd);
 }

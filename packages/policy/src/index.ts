@@ -23,6 +23,7 @@ export {
   type RuleValue,
 } from "./allowlist.ts";
 export { bucketOf } from "./bucket.ts";
+export { budgetStanding } from "./admission-states.ts";
 export { add, giveBack, reserve, settle, unused, type Reserved } from "./budget-ledger.ts";
 export {
   compileRoute,

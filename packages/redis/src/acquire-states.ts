@@ -5,7 +5,8 @@ import {
   type AdmissionState,
   type BudgetUse,
 } from "@sluice/contract";
-import { modeOf, noLimit, type BudgetPolicy, type Policies } from "./policies.ts";
+import { budgetStanding } from "@sluice/policy";
+import { modeOf, noLimit, type Policies } from "./policies.ts";
 
 /** What a script counted, by each policy's place; a candidate's is skipped. */
 export interface Counts {
@@ -46,13 +47,10 @@ export function statesOf(
     states.push({ dimension, mode: modeOf(policy, ask), limit: burst, remaining, resetMs });
   }
   for (const [place, policy] of budgets.entries()) {
-    const { limit, spent, unit } = measured(policy.caps, counts.used(place));
     states.push({
       dimension: policy.dimension,
       mode: modeOf(policy, ask),
-      unit,
-      limit,
-      remaining: Math.max(0, limit - spent),
+      ...budgetStanding(policy.caps, counts.used(place)),
       resetMs: Math.max(0, dayEndsInMs),
     });
   }
@@ -66,13 +64,3 @@ export const byDimension = (
 ): number => orderOf(a.dimension) - orderOf(b.dimension);
 
 const orderOf = (dimension: AdmissionDimension): number => admissionDimensions.indexOf(dimension);
-
-/** A budget may cap several things; it is told by the first of them. */
-function measured(
-  { calls, tokens, costNanoUsd }: BudgetPolicy["caps"],
-  used: BudgetUse,
-): { readonly limit: number; readonly spent: number; readonly unit: AdmissionState["unit"] } {
-  if (calls !== undefined) return { limit: calls, spent: used.calls, unit: "calls" };
-  if (tokens !== undefined) return { limit: tokens, spent: used.tokens, unit: "tokens" };
-  return { limit: costNanoUsd ?? 0, spent: used.costNanoUsd, unit: "nano_usd" };
-}

@@ -3,7 +3,6 @@ export type { ConnectClusterOptions } from "./cluster-client.ts";
 export {
   readGlobalBudget,
   type BudgetClient,
-  type BudgetUse,
   type GlobalBudgetUse,
   type ReadGlobalBudgetOptions,
 } from "./read-global-budget.ts";

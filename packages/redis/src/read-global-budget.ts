@@ -1,3 +1,4 @@
+import type { BudgetUse } from "@sluice/contract";
 import { createKeys } from "./keys.ts";
 
 /** What is read with. ioredis' `Redis` and `Cluster` have it. */
@@ -12,14 +13,6 @@ export interface ReadGlobalBudgetOptions {
   readonly namespace: string;
   /** In their time zone, as 2026-11-28. */
   readonly day: string;
-}
-
-/** What is charged to a budget. */
-export interface BudgetUse {
-  readonly calls: number;
-  /** Input and output. */
-  readonly tokens: number;
-  readonly costNanoUsd: number;
 }
 
 /** What a day's budget of all subjects is charged with; its three parts added up are what caps look at. */

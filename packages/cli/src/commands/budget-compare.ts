@@ -1,4 +1,4 @@
-import type { BudgetUse } from "@sluice/redis";
+import type { BudgetUse } from "@sluice/contract";
 import type { RecordedUsage } from "@sluice/sql";
 
 /** One figure of a day, by Redis and by the records. */

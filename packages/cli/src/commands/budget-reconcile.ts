@@ -1,7 +1,7 @@
-import { describeValue, oneLine } from "@sluice/contract";
+import { describeValue, oneLine, type BudgetUse } from "@sluice/contract";
 import { systemClock } from "@sluice/guard";
 import { dayTeller, isTimeZone } from "@sluice/policy";
-import { readGlobalBudget, type BudgetUse } from "@sluice/redis";
+import { readGlobalBudget } from "@sluice/redis";
 import { readUsage } from "@sluice/sql";
 import { Command, InvalidArgumentError } from "commander";
 import type { CliContext } from "../cli-context.ts";
