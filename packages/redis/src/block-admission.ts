@@ -31,13 +31,53 @@ interface BlockLease extends AdmissionLease {
   readonly isCovered: boolean;
 }
 
-interface Live extends Linked {
+/** One object is the place held and its lease: most of what a decision costs here is what it makes. */
+class Held implements BlockLease, Linked {
+  before: Linked | undefined;
+  after: Linked | undefined;
+  readonly needs: Needs;
   readonly startedMs: number;
-  readonly needsPlace: boolean;
   expiresMs: number;
+  readonly #of: Holder;
+  constructor(of: Holder, needs: Needs, startedMs: number) {
+    this.before = undefined;
+    this.after = undefined;
+    this.needs = needs;
+    this.startedMs = startedMs;
+    this.expiresMs = startedMs + of.leaseMs;
+    this.#of = of;
+  }
+  release(): void {
+    this.#of.end(this);
+  }
+  undo(): void {
+    this.#of.end(this);
+    if (this.needs.message) this.#of.blocks.giveBackMessage();
+  }
+  get isCovered(): boolean {
+    const { clock, blocks } = this.#of;
+    return this.expiresMs > clock.monotonicMs() && (!this.needs.place || blocks.coversPlaces);
+  }
+  renew(): void {
+    this.#of.renew(this);
+  }
+}
+
+/** What all leases of one store share. */
+interface Holder {
+  readonly clock: Clock;
+  readonly blocks: Blocks;
+  readonly leaseMs: number;
+  end(held: Held): void;
+  renew(held: Held): void;
 }
 
 const names = { places: "global_in_flight", messages: "message_rate" } as const;
+const needsNothing: Needs = { place: false, message: false };
+const needsPlace: Needs = { place: true, message: false };
+const needsMessage: Needs = { place: false, message: true };
+const needsBoth: Needs = { place: true, message: true };
+const noReasons: readonly Reason[] = [];
 const reasons = { places: Reason.GLOBAL_IN_FLIGHT, messages: Reason.MESSAGE_RATE } as const;
 
 /** @throws ConfigError for limits that can't be cut, or are too small to be cut for so many */
@@ -101,46 +141,51 @@ export function createBlockAdmission(parts: {
   const { leaseMs, maxAgeMs, maxLeases, globalInFlight, messageRate } = settings;
   const clock: Clock = settings.clock;
   // In the order of expiry: a renewal moves one to the end.
-  const all = createLinkedSet<Live>();
+  const all = createLinkedSet<Held>();
+  const placesMode = globalInFlight?.mode ?? "off";
+  const messagesMode = messageRate?.mode ?? "off";
 
-  const end = (live: Live): void => {
-    if (all.delete(live) && live.needsPlace) blocks.giveBackPlace();
+  const holder: Holder = {
+    clock,
+    blocks,
+    leaseMs,
+    end(held) {
+      if (all.delete(held) && held.needs.place) blocks.giveBackPlace();
+    },
+    renew(held) {
+      const nowMs = clock.monotonicMs();
+      if (held.expiresMs <= nowMs || held.startedMs + maxAgeMs <= nowMs) return;
+      if (!all.delete(held)) return;
+      held.expiresMs = nowMs + leaseMs;
+      all.add(held);
+    },
   };
 
   const dropExpired = (nowMs: number): void => {
-    for (const live of all) {
-      if (live.expiresMs > nowMs) return;
-      end(live);
+    for (let held = all.first; held !== undefined && held.expiresMs <= nowMs; held = all.first) {
+      holder.end(held);
     }
   };
 
   const modesOf = (ask: AdmissionAsk | undefined) => ({
-    places: ask?.modes?.global_in_flight ?? globalInFlight?.mode ?? "off",
-    messages: ask?.modes?.message_rate ?? messageRate?.mode ?? "off",
+    places: ask?.modes?.global_in_flight ?? placesMode,
+    messages: ask?.modes?.message_rate ?? messagesMode,
   });
 
-  const admit = (needs: Needs, wouldRefuse: readonly Reason[]): BlockAdmitted => {
+  const needsOf = (ask: AdmissionAsk | undefined): Needs => {
+    const place = (ask?.modes?.global_in_flight ?? placesMode) !== "off";
+    const message = (ask?.modes?.message_rate ?? messagesMode) !== "off";
+    return place ? (message ? needsBoth : needsPlace) : message ? needsMessage : needsNothing;
+  };
+
+  const admit = (
+    needs: Needs,
+    wouldRefuse: readonly Reason[],
+    nowMs = clock.monotonicMs(),
+  ): BlockAdmitted => {
     blocks.take(needs);
-    const startedMs = clock.monotonicMs();
-    const live: Live = { startedMs, needsPlace: needs.place, expiresMs: startedMs + leaseMs };
-    all.add(live);
-    const lease: BlockLease = {
-      release: () => end(live),
-      undo() {
-        end(live);
-        if (needs.message) blocks.giveBackMessage();
-      },
-      get isCovered() {
-        return live.expiresMs > clock.monotonicMs() && (!needs.place || blocks.coversPlaces);
-      },
-      renew() {
-        const nowMs = clock.monotonicMs();
-        if (live.expiresMs <= nowMs || live.startedMs + maxAgeMs <= nowMs) return;
-        if (!all.delete(live)) return;
-        live.expiresMs = nowMs + leaseMs;
-        all.add(live);
-      },
-    };
+    const lease = new Held(holder, needs, nowMs);
+    all.add(lease);
     return { admitted: true, lease, wouldRefuse };
   };
 
@@ -175,11 +220,11 @@ export function createBlockAdmission(parts: {
 
   return {
     acquire(ask) {
-      dropExpired(clock.monotonicMs());
+      const nowMs = clock.monotonicMs();
+      dropExpired(nowMs);
       if (all.size >= maxLeases) return "unavailable";
-      const modes = modesOf(ask);
-      const needs = { place: modes.places !== "off", message: modes.messages !== "off" };
-      if (blocks.missing(needs) === undefined) return admit(needs, []);
+      const needs = needsOf(ask);
+      if (blocks.missing(needs, nowMs) === undefined) return admit(needs, noReasons, nowMs);
       blocks.enter();
       return fetchThenDecide(ask, needs).finally(() => blocks.leave());
     },

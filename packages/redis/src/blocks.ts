@@ -20,7 +20,7 @@ export type Missing = "places" | "messages";
 /** The part of global limits that this process holds. */
 export interface Blocks {
   /** What one more needs and is not here; undefined where there is room. Nothing is taken. */
-  missing(needs: Needs): Missing | undefined;
+  missing(needs: Needs, nowMs?: number): Missing | undefined;
   take(needs: Needs): void;
   giveBackPlace(): void;
   /** Of a request that was refused after all. */
@@ -87,8 +87,8 @@ export function createBlocks(parts: {
   let underWay: Promise<boolean> | undefined;
   let isClosed = false;
 
-  const dropStale = (): void => {
-    if (clock.monotonicMs() < dueMs) return;
+  const dropStale = (nowMs = clock.monotonicMs()): void => {
+    if (nowMs < dueMs) return;
     held = 0;
     tokens = 0;
   };
@@ -176,8 +176,8 @@ export function createBlocks(parts: {
   };
 
   return {
-    missing(needs) {
-      dropStale();
+    missing(needs, nowMs) {
+      dropStale(nowMs);
       if (needs.place && places !== undefined && used >= held) return "places";
       if (needs.message && messages !== undefined && tokens < 1) return "messages";
       return undefined;

@@ -7,6 +7,8 @@ export interface Linked {
 /** Members in the order in which they came. */
 export interface LinkedSet<Member extends Linked> extends Iterable<Member> {
   readonly size: number;
+  /** That came before all others. */
+  readonly first: Member | undefined;
   /** At the end. It may be in no such set. */
   add(member: Member): void;
   /** False where it is not in the set. */
@@ -27,6 +29,9 @@ export function createLinkedSet<Member extends Linked>(): LinkedSet<Member> {
   return {
     get size() {
       return size;
+    },
+    get first() {
+      return head.after as Member | undefined;
     },
     add(member) {
       member.before = last;

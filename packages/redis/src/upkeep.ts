@@ -57,6 +57,8 @@ export function createUpkeep(options: {
   readonly onProcesses: (count: number) => void;
 }): Upkeep {
   const { run, now, scriptTime, capacity, canSend, onProcesses } = options;
+  /** Each drop moves all that stay, so of a long queue more than one goes. */
+  const droppedAtOnce = Math.ceil(capacity / 1000);
   // By shard: one may be elsewhere in a cluster, and away while others are not.
   const queues = new Map<string, Queue>();
   let waiting = 0;
@@ -81,8 +83,9 @@ export function createUpkeep(options: {
     const longest = [...queues.values()].reduce((a, b) =>
       b.steps.length > a.steps.length ? b : a,
     );
-    waiting -= longest.steps.splice(0, count).length;
-    dropped += count;
+    const gone = longest.steps.splice(0, count).length;
+    waiting -= gone;
+    dropped += gone;
   };
 
   const keep = (queue: Queue, steps: readonly UpkeepStep[]): void => {
@@ -136,7 +139,7 @@ export function createUpkeep(options: {
       return dropped;
     },
     add(step) {
-      if (waiting >= capacity) drop(1);
+      if (waiting >= capacity) drop(droppedAtOnce);
       queueOf(shardOfKey(step.key)).steps.push(step);
       waiting += 1;
       if (scheduled) return;
