@@ -6,3 +6,9 @@ export function element(name, className, ...content) {
   made.append(...content);
   return made;
 }
+
+/** What stands already is not written again: it would be read out again. */
+export function setText(id, text) {
+  const part = byId(id);
+  if (part.textContent !== text) part.textContent = text;
+}

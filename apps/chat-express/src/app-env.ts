@@ -49,6 +49,15 @@ const variables = z.object({
   CUSTOM_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
   /** Time limit of one model call. */
   CHAT_AI_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
+  /** What a token costs, in nano-dollars; the cap of the shadow is counted by it. Default: gpt-4o-mini's. */
+  CHAT_AI_INPUT_NANO_USD: wholeNumber(0, 999_999_999, 150),
+  CHAT_AI_OUTPUT_NANO_USD: wholeNumber(0, 999_999_999, 600),
+  /** Of the requests that the gateway watches: how many are answered by the model as well. */
+  CHAT_SHADOW_MIRROR_PERCENT: wholeNumber(0, 100, 10),
+  /** What these may cost a day. */
+  CHAT_SHADOW_CENTS_PER_DAY: wholeNumber(1, 1_000_000, 100),
+  /** How long open answers may take to finish once the app is told to stop. */
+  CHAT_DRAIN_MS: wholeNumber(0, 600_000, 5000),
 });
 
 export const appEnvSchema = variables.refine(

@@ -3,6 +3,7 @@ import type {
   EventSink,
   FlagSource,
   MetricSink,
+  Price,
   RouteSource,
 } from "@sluice/contract";
 import { createGuard, type Guard } from "@sluice/guard";
@@ -10,6 +11,7 @@ import { customProvider, openaiProvider } from "@sluice/providers";
 import type { z } from "zod";
 import { chatContract, type ChatRequest } from "./chat-contract.ts";
 import { legacyReply } from "./legacy-chat.ts";
+import { openingHours } from "./opening-hours.ts";
 import { ownAdmission } from "./shared-admission.ts";
 
 export type ChatGuard = Guard<
@@ -23,6 +25,8 @@ export interface ChatGuardOptions {
   readonly flags: FlagSource;
   readonly model: string;
   readonly timeoutMs: number;
+  /** Of a token of either model; what a shadow may cost a day is counted by it. */
+  readonly price: Price;
   readonly apiKey: string | undefined;
   readonly baseUrl: string | undefined;
   /** A second host, which stands in where the first fails and `FF_PROVIDER_FAILOVER_ENABLED` is true. */
@@ -52,7 +56,7 @@ const prompt = ({ messages }: ChatRequest) => [
 ];
 
 export function chatGuard(options: ChatGuardOptions): ChatGuard {
-  const { flags, model, timeoutMs, apiKey, baseUrl, custom, sinks } = options;
+  const { flags, model, timeoutMs, price, apiKey, baseUrl, custom, sinks } = options;
   const { admission = ownAdmission(), routes, environment = "prod", metrics } = options;
   const openai = openaiProvider({ model, apiKey, baseUrl, prompt });
   return createGuard({
@@ -72,7 +76,10 @@ export function chatGuard(options: ChatGuardOptions): ChatGuard {
       ],
     },
     flags,
-    budget: { callsPerRun: 4, tokensPerRun: 8_000_000, maxOutputTokens: 800 },
+    tools: { opening_hours: openingHours },
+    maxToolSteps: 2,
+    prices: { [model]: price, ...(custom !== undefined && { [custom.model]: price }) },
+    budget: { callsPerRun: 6, tokensPerRun: 8_000_000, maxOutputTokens: 800 },
     admission,
     timeoutMs,
     onFailure: "failed",

@@ -1,83 +1,21 @@
-import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "@sluice/contract";
-import { flagFile, systemClock } from "@sluice/guard";
-import { chatCompletion, sendJson, startUpstream, type UpstreamAnswer } from "@sluice/testkit";
+import { chatCompletion, sendJson, type UpstreamAnswer } from "@sluice/testkit";
 import type { Express } from "express";
 import request from "supertest";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { chatContract } from "./chat-contract.ts";
-import { chatGuard } from "./chat-guard.ts";
 import { createApp } from "./create-app.ts";
-import { createKillFile } from "./kill-file.ts";
-
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sluice-app-"));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-const on = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\n";
-const good: UpstreamAnswer = (res) => sendJson(res, chatCompletion("from the model"));
+import { createFlagsFile } from "./flags-file.ts";
+import { chat, on, openApp, stateOf, untilState } from "./open-app-for-tests.ts";
 
 /** Stands for what a person writes; nothing printed, and no error, may hold it. */
 const sentinel = "sentinel-9be1";
 
-/** So that a flags file has stood for long when it is read first, and counts at once. */
-const anHourLater: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + 3_600_000 };
+const setUp = (flags: string | undefined, answer?: UpstreamAnswer, secondAnswer?: UpstreamAnswer) =>
+  openApp({ flags, answer, secondAnswer });
 
-async function setUp(
-  flagsText: string | undefined,
-  answer: UpstreamAnswer = good,
-  secondAnswer?: UpstreamAnswer,
-) {
-  const upstream = await startUpstream(answer);
-  const second = secondAnswer && (await startUpstream(secondAnswer));
-  const flagsFile = join(folder, `${randomUUID()}.env`);
-  if (flagsText !== undefined) await writeFile(flagsFile, flagsText);
-  const flags = flagFile(flagsFile, { clock: anHourLater, pollMs: 5, stableMs: 10 });
-  const guard = chatGuard({
-    flags,
-    model: "gpt-4o-mini",
-    timeoutMs: 2000,
-    apiKey: "sk-test",
-    baseUrl: `${upstream.url}/v1`,
-    custom: second && { baseUrl: `${second.url}/v1`, apiKey: undefined, model: "second" },
-    sinks: [() => undefined],
-  });
-  const app = createApp({ guard, flags, killSwitch: createKillFile(flagsFile), upstream: "test" });
-  onTestFinished(async () => {
-    guard.close();
-    flags.close();
-    await upstream.close();
-    await second?.close();
-  });
-  const edit = async (text: string): Promise<void> => {
-    await writeFile(`${flagsFile}.new`, text);
-    await rename(`${flagsFile}.new`, flagsFile);
-  };
-  return { app, guard, flags, flagsFile, upstream, edit };
-}
-
-interface State {
-  readonly gateway: boolean;
-  readonly shut: string | null;
-  readonly percent: number;
-  readonly problems: readonly string[];
-  readonly outcomes: Readonly<Record<string, number>>;
-}
-
-const stateOf = async (app: Express): Promise<State> =>
-  (await request(app).get("/api/state")).body as State;
-const untilState = (app: Express, wanted: Partial<State>): Promise<void> =>
-  vi.waitFor(async () => expect(await stateOf(app)).toMatchObject(wanted), { interval: 5 });
-
-const chat = (app: Express, content = "Hello, how are you?") =>
-  request(app)
-    .post("/api/chat")
-    .send({ messages: [{ role: "user", content }] });
+const legacyAnswer = { status: "OK", reply: "Hello! Ask about billing or your account." };
 
 const ownHeaders = (headers: object) =>
   Object.keys(headers).filter((name) => name.startsWith("sluice"));
@@ -96,10 +34,7 @@ describe("the legacy handler", () => {
   ])("answers untouched with %s", async (_, text) => {
     const { app, upstream } = await setUp(text);
     const response = await chat(app).expect(200);
-    expect(response.body).toEqual({
-      status: "OK",
-      reply: "Hello! Ask about billing or your account.",
-    });
+    expect(response.body).toEqual(legacyAnswer);
     expect(ownHeaders(response.headers)).toEqual([]);
     expect(upstream.requests).toHaveLength(0);
   });
@@ -170,11 +105,11 @@ describe("the gateway, asked for a stream", () => {
     ]);
   });
 
-  it("gives the stub as a stream where the request is diverted", async () => {
+  it("hands over to the legacy handler, which knows no streams, where the request is diverted", async () => {
     const { app } = await setUp(`${on}CHAT_AI_ROLLOUT_PERCENT=0\n`, streaming("no"));
-    const response = await askStream(app).expect(200);
-    expect(response.headers["sluice-path"]).toBe("stub");
-    expect(eventsOf(response.text).at(-1)).toMatchObject({ type: "finish", status: "STUBBED" });
+    const response = await chat(app).set("accept", "text/event-stream").expect(200);
+    expect(response.headers["sluice-path"]).toBe("legacy");
+    expect(response.body).toEqual(legacyAnswer);
   });
 
   it("answers with a status where it fails before any content", async () => {
@@ -242,17 +177,14 @@ describe("the gateway", () => {
     ["a malformed percentage", "CHAT_AI_ROLLOUT_PERCENT=10%\n", "NOT_IN_ROLLOUT"],
     ["an empty list", "CHAT_AI_ALLOWLIST=\n", "NOT_ALLOWLISTED"],
     ["a list of others", "CHAT_AI_ALLOWLIST=bob\n", "NOT_ALLOWLISTED"],
-  ])("takes the safe path with %s, and asks no model", async (_, line, code) => {
+  ])("lets the legacy handler answer with %s, and asks no model", async (_, line, code) => {
     const { app, upstream } = await setUp(on + line);
     const response = await chat(app).expect(200);
-    expect(chatContract.stub.parse(response.body)).toEqual({
-      status: "STUB",
-      reply: "Hello! Ask about billing or your account.",
-    });
-    expect(response.headers["sluice-path"]).toBe("stub");
+    expect(response.body).toEqual(legacyAnswer);
+    expect(response.headers["sluice-path"]).toBe("legacy");
     const decision = response.headers["sluice-decision"] ?? "";
     const note = await request(app).get(`/api/decisions/${decision}`).expect(200);
-    expect(note.body).toMatchObject({ path: "stub", status: "STUBBED", code });
+    expect(note.body).toMatchObject({ path: "legacy", status: "STUBBED", code });
     expect(upstream.requests).toHaveLength(0);
   });
 
@@ -267,12 +199,12 @@ describe("the gateway", () => {
     expect((await chat(app)).headers["sluice-path"]).toBe("ai");
     await edit(`${on}CHAT_AI_KILL=true\n`);
     await untilState(app, { shut: "KILLED" });
-    expect((await chat(app)).headers["sluice-path"]).toBe("stub");
+    expect((await chat(app)).headers["sluice-path"]).toBe("legacy");
     await edit("");
-    await untilState(app, { gateway: false });
+    await untilState(app, { stage: "legacy" });
     expect(ownHeaders((await chat(app)).headers)).toEqual([]);
     await edit(on);
-    await untilState(app, { gateway: true, shut: null });
+    await untilState(app, { stage: "authoritative", shut: null });
     expect((await chat(app)).headers["sluice-path"]).toBe("ai");
   });
 
@@ -335,7 +267,7 @@ describe("the kill button", () => {
     expect(await readFile(flagsFile, "utf8")).toBe(
       flagsText.replace("CHAT_AI_KILL=false", "CHAT_AI_KILL=true"),
     );
-    expect((await chat(app)).body).toMatchObject({ status: "STUB" });
+    expect((await chat(app)).body).toEqual(legacyAnswer);
     expect(upstream.requests).toHaveLength(0);
   });
 
@@ -349,14 +281,14 @@ describe("the kill button", () => {
     expect((await chat(app)).headers["sluice-path"]).toBe("ai");
   });
 
-  it("aborts what is in flight, which gets the safe path and no error", async () => {
+  it("aborts what is in flight, which the legacy handler answers with no error", async () => {
     const { app, upstream } = await setUp(flagsText, () => undefined);
     const waiting = chat(app).then((response) => response);
     await upstream.received(1);
     await request(app).post("/api/kill").expect(200);
     const response = await waiting;
     expect(response.status).toBe(200);
-    expect(response.body).toMatchObject({ status: "STUB" });
+    expect(response.body).toEqual(legacyAnswer);
     await upstream.settled();
   });
 
@@ -371,13 +303,9 @@ describe("the kill button", () => {
   });
 
   it("kills this process also where the file can't be written, and says so", async () => {
-    const { app, guard, flagsFile } = await setUp(flagsText);
-    const lost = createApp({
-      guard,
-      flags: flagFile(flagsFile),
-      killSwitch: createKillFile(join(folder, "no", "such", "folder.env")),
-      upstream: "test",
-    });
+    const { app, parts, flagsFile } = await setUp(flagsText);
+    const { killSwitch } = createFlagsFile(join(flagsFile, "no", "such", "folder.env"));
+    const { app: lost } = createApp({ ...parts, killSwitch });
     const killed = await request(lost).post("/api/kill").expect(500);
     expect(killed.body).toMatchObject({ killed: true });
     expect(await stateOf(app)).toMatchObject({ shut: "KILLED" });
@@ -426,7 +354,7 @@ describe("the state", () => {
   it("says what is malformed, by its name", async () => {
     const { app } = await setUp(`${on}CHAT_AI_ROLLOUT_PERCENT=1e2\n`);
     expect(await stateOf(app)).toMatchObject({
-      gateway: true,
+      stage: "authoritative",
       percent: 0,
       problems: [expect.stringContaining("CHAT_AI_ROLLOUT_PERCENT")],
     });
@@ -436,7 +364,7 @@ describe("the state", () => {
     const { app } = await setUp(on);
     await chat(app);
     await chat(app);
-    expect((await stateOf(app)).outcomes).toEqual({ SUCCEEDED: 2 });
+    expect((await stateOf(app)).counts.answers).toEqual({ ai: 2 });
   });
 
   it("knows no decision that was not made", async () => {

@@ -57,11 +57,11 @@ describe("the app with its database in a folder", { timeout: 60_000 }, () => {
     const folder = await newFolder();
     const app = start(folder);
     const url = await urlOf(app);
-    expect(await pathOf(url)).toBe("stub");
+    expect(await pathOf(url)).toBe("legacy");
     await runInside(folder, open);
     await untilPath(url, "ai");
     expect((await fetch(`${url}/api/kill`, { method: "POST" })).status).toBe(200);
-    expect(await pathOf(url)).toBe("stub");
+    expect(await pathOf(url)).toBe("legacy");
 
     app.signal("SIGTERM");
     expect(await app.ended).toEqual({ code: 0, signal: null });

@@ -21,16 +21,21 @@ export function legacyChat(): Router {
   const router = express.Router();
   router.use(express.json({ limit: "1mb" }), (req, res) => {
     const body = req.body as { readonly messages?: unknown } | null | undefined;
-    if (!Array.isArray(body?.messages)) {
+    const messages = askedOf(body?.messages);
+    if (messages === undefined) {
       res.status(400).json({ error: "messages must be an array" });
       return;
     }
-    res.json({ status: "OK", reply: legacyReply({ messages: body.messages.filter(isMessage) }) });
+    res.json({ status: "OK", reply: legacyReply({ messages }) });
   });
   return router;
 }
 
-/** It never checked what stands among the messages, and answers all the same. */
+/** Undefined for what is no list. It never checked what stands in one, and answers all the same. */
+export function askedOf(messages: unknown): ChatRequest["messages"] | undefined {
+  return Array.isArray(messages) ? messages.filter(isMessage) : undefined;
+}
+
 function isMessage(value: unknown): value is ChatRequest["messages"][number] {
   if (typeof value !== "object" || value === null) return false;
   return "role" in value && "content" in value && typeof value.content === "string";

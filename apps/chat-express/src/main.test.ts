@@ -155,8 +155,8 @@ describe("the app", { timeout: 15_000 }, () => {
     await writeFile(flagsFile, on);
     const app = start({ SLUICE_FLAGS_FILE: flagsFile, ...env });
     const url = await urlOf(app);
-    await untilPath(url, "stub");
-    expect(await (await chat(url)).json()).toMatchObject({ status: "STUB" });
+    await untilPath(url, "legacy");
+    expect(await (await chat(url)).json()).toMatchObject({ status: "OK" });
     await app.printed(new RegExp(`PROVIDER_NOT_READY.*set ${name}`));
     expect(app.stderr).not.toContain("sk-two");
     const state = (await (await fetch(`${url}/api/state`)).json()) as { problems: string[] };
@@ -206,5 +206,57 @@ describe("the app", { timeout: 15_000 }, () => {
     expect(app.stderr).toBe("");
     // By itself, and not because its patience with connections, 5 seconds, is over.
     expect(performance.now() - releasedMs).toBeLessThan(4000);
+  });
+
+  it("on SIGTERM ends with its event what flows for longer than CHAT_DRAIN_MS, and ends", async () => {
+    const folder = await tempFolder();
+    const flagsFile = join(folder, "flags.env");
+    await writeFile(flagsFile, on);
+    const upstream = await upstreamThat(good);
+    const app = start({
+      SLUICE_FLAGS_FILE: flagsFile,
+      OPENAI_API_KEY: "sk-test",
+      OPENAI_BASE_URL: `${upstream.url}/v1`,
+      CHAT_DRAIN_MS: "100",
+    });
+    const url = await urlOf(app);
+    await untilPath(url, "ai");
+    upstream.answerWith((res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      const frame = { choices: [{ index: 0, delta: { content: "half" } }] };
+      res.write(`data: ${JSON.stringify(frame)}\n\n`);
+    });
+    const flowing = await fetch(`${url}/api/chat`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream" },
+      body: JSON.stringify({ messages: [{ role: "user", content: "Hello" }] }),
+    });
+    expect(flowing.status).toBe(200);
+    app.signal("SIGTERM");
+    expect(await flowing.text()).toMatch(/"text":"half".*"type":"failed".*"code":"KILLED"/s);
+    expect(await app.ended).toEqual({ code: 0, signal: null });
+  });
+
+  it("on SIGTERM waits for no model that only its shadow asks", async () => {
+    const folder = await tempFolder();
+    const flagsFile = join(folder, "flags.env");
+    await writeFile(flagsFile, `${on}FF_CHAT_GATEWAY_SHADOW=true\n`);
+    const upstream = await upstreamThat(() => undefined);
+    const app = start({
+      SLUICE_FLAGS_FILE: flagsFile,
+      OPENAI_API_KEY: "sk-test",
+      OPENAI_BASE_URL: `${upstream.url}/v1`,
+      CHAT_SHADOW_MIRROR_PERCENT: "100",
+    });
+    const url = await urlOf(app);
+    // Until the file has stood for a moment it opens nothing.
+    await vi.waitFor(async () => {
+      expect((await chat(url)).status).toBe(200);
+      expect(upstream.requests.length).toBeGreaterThan(0);
+    });
+    const askedMs = performance.now();
+    app.signal("SIGTERM");
+    expect(await app.ended).toEqual({ code: 0, signal: null });
+    expect(performance.now() - askedMs).toBeLessThan(4000);
   });
 });

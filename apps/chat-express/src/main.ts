@@ -1,18 +1,18 @@
 import { basename } from "node:path";
-import { ConfigError, type SluiceEvent } from "@sluice/contract";
+import { ConfigError, type MetricSink, type SluiceEvent } from "@sluice/contract";
 import { flagFile, systemClock } from "@sluice/guard";
 import { parseAppEnv, type AppEnv } from "./app-env.ts";
 import { chatGuard } from "./chat-guard.ts";
 import { openControlDatabase } from "./control-database.ts";
 import { createApp } from "./create-app.ts";
-import { createKillFile } from "./kill-file.ts";
-import { startLocalUpstream } from "./local-upstream.ts";
+import { createFlagsFile } from "./flags-file.ts";
+import { liveCounts } from "./live-counts.ts";
 import { openedParts, type OpenedParts } from "./opened-parts.ts";
 import { prepareTables } from "./prepare-tables.ts";
 import { serveApp } from "./serve-app.ts";
 import { openSharedAdmission } from "./shared-admission.ts";
+import { startUpstreams } from "./start-upstreams.ts";
 import { sqlControl, type SqlControl } from "./sql-control.ts";
-import { switchProblemPrinter } from "./switch-problems.ts";
 
 async function main(parts: OpenedParts): Promise<void> {
   const env = parseAppEnv(process.env);
@@ -47,14 +47,19 @@ async function main(parts: OpenedParts): Promise<void> {
           onState: printProblem,
         });
   parts.add(() => shared?.close());
+  const counts = liveCounts();
   const guard = chatGuard({
     flags,
     model: env.OPENAI_MODEL,
     timeoutMs: env.CHAT_AI_TIMEOUT_MS,
+    price: {
+      inputNanoUsdPerToken: env.CHAT_AI_INPUT_NANO_USD,
+      outputNanoUsdPerToken: env.CHAT_AI_OUTPUT_NANO_USD,
+    },
     admission: shared?.store,
     routes: control?.routes,
     environment: env.SLUICE_ENVIRONMENT,
-    metrics: control?.metrics,
+    metrics: both(counts.metrics, control?.metrics),
     // Else the provider reads its own variables, and says which of them is wrong.
     apiKey: local === undefined ? undefined : "local",
     baseUrl: local?.baseUrl,
@@ -65,16 +70,25 @@ async function main(parts: OpenedParts): Promise<void> {
     sinks: control === undefined ? [printAlert] : [printAlert, control.sink],
   });
   parts.add(() => guard.close());
-  flags.onChange(switchProblemPrinter(() => flags.readSwitches().problems, printProblem));
+  // It tells of each malformed one, also before anybody asks.
+  guard.switches();
+  flags.onChange(() => void guard.switches());
 
-  const app = createApp({
+  const file = createFlagsFile(env.SLUICE_FLAGS_FILE);
+  const fileName = `the file ${basename(env.SLUICE_FLAGS_FILE)}`;
+  const { app, drain } = createApp({
     guard,
     flags,
     flagsOrigin:
-      database === undefined
-        ? `the file ${basename(env.SLUICE_FLAGS_FILE)}`
-        : `the table feature_state (${database.variable})`,
-    killSwitch: control?.killSwitch ?? createKillFile(env.SLUICE_FLAGS_FILE),
+      database === undefined ? fileName : `the table feature_state (${database.variable})`,
+    switchesOrigin: database === undefined ? fileName : "the environment of this process",
+    flagsFile: control === undefined ? file : undefined,
+    killSwitch: (control ?? file).killSwitch,
+    counts,
+    shadow: {
+      mirrorShare: env.CHAT_SHADOW_MIRROR_PERCENT / 100,
+      costNanoUsdPerDay: env.CHAT_SHADOW_CENTS_PER_DAY * nanoUsdPerCent,
+    },
     figures: control?.figures,
     probe: probeOf(env, control, isFree),
     upstream: local === undefined ? env.OPENAI_MODEL : "local stand-in",
@@ -82,11 +96,12 @@ async function main(parts: OpenedParts): Promise<void> {
   });
   // From its first request on it obeys what stands in the tables.
   if (tables?.isPrepared === true) await control?.ready();
+  let drained: Promise<void> = Promise.resolve();
   const served = serveApp(app, {
     host: env.CHAT_HOST,
     port: env.PORT,
     onListening: (url) => console.log(`chat-express listens on ${url}`),
-    onStopped: () => void parts.close(),
+    onStopped: () => void drained.then(() => parts.close()),
     onError(error, isListening) {
       console.error(`chat-express: ${error.message}`);
       // What fails later, such as one connection that can't be accepted, ends nothing.
@@ -95,25 +110,22 @@ async function main(parts: OpenedParts): Promise<void> {
       void parts.close();
     },
   });
-  process.once("SIGTERM", () => served.stop());
-  process.once("SIGINT", () => served.stop());
+  const stop = (): void => {
+    drained = drain(env.CHAT_DRAIN_MS);
+    served.stop(env.CHAT_DRAIN_MS);
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
 }
 
-/** Stand-ins on this machine where there is no key. */
-async function startUpstreams(env: AppEnv, parts: OpenedParts) {
-  if (env.OPENAI_API_KEY !== undefined) {
-    return { local: undefined, customUrl: env.CUSTOM_BASE_URL, isFree: false };
-  }
-  const local = await startLocalUpstream("first");
-  parts.add(() => local.stop());
-  console.log(`No OPENAI_API_KEY: a local stand-in for OpenAI answers at ${local.baseUrl}`);
-  if (env.CUSTOM_BASE_URL !== undefined) {
-    return { local, customUrl: env.CUSTOM_BASE_URL, isFree: false };
-  }
-  const second = await startLocalUpstream("second");
-  parts.add(() => second.stop());
-  return { local, customUrl: second.baseUrl, isFree: true };
-}
+const nanoUsdPerCent = 10_000_000;
+
+const both =
+  (own: MetricSink, fleet: MetricSink | undefined): MetricSink =>
+  (sample) => {
+    own(sample);
+    fleet?.(sample);
+  };
 
 /** A run calls a provider, and only those of this machine cost nothing. */
 function probeOf(env: AppEnv, control: SqlControl | undefined, isFree: boolean) {

@@ -1,54 +1,33 @@
-import type { FlagSource } from "@sluice/contract";
-import express, { type RequestHandler, type Router } from "express";
-import type { ChatGuard } from "./chat-guard.ts";
-import { flagState } from "./flag-state.ts";
-import { isAuthoritative } from "./gateway-mode.ts";
-import type { KillSwitch } from "./kill-file.ts";
+import express, { type Router } from "express";
+import { appState, type AppStateOptions } from "./app-state.ts";
+import type { ChatGateways } from "./chat-gateways.ts";
+import { fromThisPage } from "./from-this-page.ts";
+import type { KillSwitch } from "./kill-switch.ts";
 import type { RecentFigures } from "./recent-figures.ts";
 import type { RecentOutcomes } from "./recent-outcomes.ts";
+import { switchRoutes } from "./switch-routes.ts";
 
-export interface OperatorRoutesOptions {
-  readonly guard: ChatGuard;
-  readonly flags: FlagSource;
-  /** Where the flags come from, for people. Default: their source's name. */
-  readonly flagsOrigin?: string | undefined;
+export interface OperatorRoutesOptions extends AppStateOptions {
+  readonly gateways: ChatGateways;
   readonly killSwitch: KillSwitch;
   readonly outcomes: RecentOutcomes;
-  readonly upstream: string;
+  /** Makes the first provider fail, or work again; only of a local stand-in. */
   readonly breakDown?: ((broken: boolean) => void) | undefined;
+  /** Of the whole fleet, where its processes write them down. */
   readonly figures?: (() => Promise<RecentFigures>) | undefined;
 }
 
 /** What the page asks and does besides chatting. */
 export function operatorRoutes(options: OperatorRoutesOptions): Router {
-  const { guard, flags, killSwitch, outcomes, upstream, breakDown, figures } = options;
-  const { flagsOrigin = flags.name } = options;
+  const { guard, killSwitch, outcomes, breakDown, figures } = options;
   const router = express.Router();
   let kills = 0;
   let broken = false;
 
-  router.get("/state", (_req, res) => {
-    const { shut, percent, flagProblems, providers } = guard.describe();
+  router.get("/state", async (_req, res) => {
     res.json({
-      gateway: isAuthoritative(flags.readSwitches().switches),
-      shut: shut?.reason ?? null,
-      percent,
-      flag: flagState(flags, guard.feature, flagsOrigin),
-      providers: providers.map(({ provider, breaker, coolingMs }) => ({
-        provider,
-        state: coolingMs === undefined ? breaker : "cooling down",
-      })),
-      failover: flags.readSwitches().switches.FF_PROVIDER_FAILOVER_ENABLED,
+      ...(await appState(options)),
       broken: breakDown === undefined ? null : broken,
-      upstream,
-      problems: [
-        ...flagProblems.map(
-          ({ variable, readAs }) => `${variable} is malformed, read as ${readAs}`,
-        ),
-        ...providers.flatMap(({ notReady }) => (notReady === undefined ? [] : [notReady])),
-      ],
-      outcomes: outcomes.counts(),
-      inFlight: guard.inFlight,
       figures: figures !== undefined,
     });
   });
@@ -70,6 +49,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): Router {
     if (note === undefined) res.status(404).json({ error: "unknown decision" });
     else res.json(note);
   });
+
+  router.use(switchRoutes(options.flagsFile));
 
   router.post("/kill", fromThisPage, async (_req, res) => {
     // This process first: it must wait for no disk and no database.
@@ -112,21 +93,4 @@ async function isWritten(write: Promise<void>): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/**
- * Another site's page must not press the buttons for a person who has this one open. Browsers tell the
- * site only where a connection is safe from tampering, but the origin always.
- */
-const fromThisPage: RequestHandler = (req, res, next) => {
-  const site = req.get("sec-fetch-site") ?? "none";
-  const origin = req.get("origin");
-  const sameSite = site === "same-origin" || site === "none";
-  const sameHost = origin === undefined || hostOf(origin) === req.get("host");
-  if (sameSite && sameHost) next();
-  else res.status(403).json({ error: "only from this page" });
-};
-
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined;
 }

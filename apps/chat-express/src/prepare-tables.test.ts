@@ -113,12 +113,12 @@ describe.skipIf(skipped)(title, { timeout: 60_000 }, () => {
       expect(response.status).toBe(200);
       return response.headers.get("sluice-path");
     };
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
     await app.printed(/^DATABASE_URL: ECONNREFUSED; chat_ai stays closed/m);
 
     await server.start();
     await app.printed(/^DATABASE_URL: the tables are ready$/m);
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
     runPsql(
       server.connectionString,
       "UPDATE feature_state SET enabled = true, rollout_percent = 100 WHERE feature_name = 'chat_ai'",

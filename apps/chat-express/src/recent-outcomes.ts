@@ -8,6 +8,8 @@ export interface OutcomeNote {
   /** Who answered; null where no provider did. */
   readonly provider: string | null;
   readonly fallback: boolean;
+  /** From the start of the execution to its first word; null where it did not flow. */
+  readonly firstContentMs: number | null;
   readonly latencyMs: number;
 }
 
@@ -16,31 +18,30 @@ const capacity = 1000;
 export interface RecentOutcomes {
   note(outcome: Outcome<unknown, unknown, unknown>): void;
   find(decisionId: string): OutcomeNote | undefined;
-  counts(): Readonly<Record<string, number>>;
 }
 
 /** The latest outcomes by decision id; codes and numbers only. */
 export function recentOutcomes(): RecentOutcomes {
   const notes = new Map<string, OutcomeNote>();
-  const counts: Record<string, number> = {};
   return {
     note(outcome) {
       if (notes.size >= capacity) {
         const oldest = notes.keys().next().value;
         if (oldest !== undefined) notes.delete(oldest);
       }
-      counts[outcome.status] = (counts[outcome.status] ?? 0) + 1;
+      const { record } = outcome;
       notes.set(outcome.decision.id, {
         path: outcome.path,
         status: outcome.status,
         code: "reason" in outcome ? outcome.reason : failureOf(outcome),
-        provider: outcome.record.fallbackProvider ?? outcome.record.selectedProvider ?? null,
-        fallback: outcome.record.fallbackUsed,
-        latencyMs: Math.round(outcome.record.latencyMs),
+        provider: record.fallbackProvider ?? record.selectedProvider ?? null,
+        fallback: record.fallbackUsed,
+        firstContentMs:
+          record.firstContentMs === undefined ? null : Math.round(record.firstContentMs),
+        latencyMs: Math.round(record.latencyMs),
       });
     },
     find: (decisionId) => notes.get(decisionId),
-    counts: () => counts,
   };
 }
 

@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** How long open answers may take to finish once it is told to stop. */
-const drainMs = 5000;
+/** How much longer than the answers their connections may take. */
+const lastBytesMs = 1000;
 
 export interface ServeAppOptions {
   readonly host: string;
@@ -16,8 +16,8 @@ export interface ServeAppOptions {
 }
 
 export interface ServedApp {
-  /** Takes no new connection, and lets the open answers finish. */
-  stop(): void;
+  /** Takes no new connection, and lets open answers finish until then. */
+  stop(deadlineMs: number): void;
 }
 
 export function serveApp(app: RequestListener, options: ServeAppOptions): ServedApp {
@@ -37,11 +37,12 @@ export function serveApp(app: RequestListener, options: ServeAppOptions): Served
     });
   });
   return {
-    stop() {
+    stop(deadlineMs) {
+      if (stopping) return;
       stopping = true;
       server.close(options.onStopped);
       server.closeIdleConnections();
-      setTimeout(() => server.closeAllConnections(), drainMs).unref();
+      setTimeout(() => server.closeAllConnections(), deadlineMs + lastBytesMs).unref();
     },
   };
 }

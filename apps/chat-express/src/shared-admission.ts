@@ -1,21 +1,39 @@
 import { randomUUID } from "node:crypto";
-import { ConfigError, type AdmissionStore, type FlagSource } from "@sluice/contract";
+import { setTimeout } from "node:timers/promises";
+import {
+  ConfigError,
+  type AdmissionStore,
+  type FlagSource,
+  type SwitchName,
+} from "@sluice/contract";
 import { memoryAdmission, systemClock } from "@sluice/guard";
 import { connectRedis, redisAdmission } from "@sluice/redis";
 
-// What they would refuse is recorded; to refuse it, set the modes to "enforce".
+// The gateway's switches say which of them refuse; without a gateway they only observe.
 const limits = {
   userInFlight: { limit: 4, mode: "shadow" },
   globalInFlight: { limit: 200, mode: "shadow" },
   messageRate: { count: 600, perMs: 60_000, burst: 120, mode: "shadow" },
+  toolRate: { count: 60, perMs: 60_000, burst: 10, mode: "shadow" },
 } as const;
+
+/** For people: what each switch is about. */
+export const limitsBySwitch: Partial<Record<SwitchName, number>> = {
+  ADMISSION_ENFORCE_USER_INFLIGHT: limits.userInFlight.limit,
+  ADMISSION_ENFORCE_GLOBAL_INFLIGHT: limits.globalInFlight.limit,
+  ADMISSION_ENFORCE_GLOBAL_MSG_RATE: limits.messageRate.count,
+  ADMISSION_ENFORCE_GLOBAL_TOOL_RATE: limits.toolRate.count,
+};
+
+const flushMs = 1000;
 
 /** Limits of this process alone. */
 export const ownAdmission = (): AdmissionStore => memoryAdmission(limits);
 
 export interface SharedAdmission {
   readonly store: AdmissionStore;
-  close(): void;
+  /** Gives back what is held, as far as Redis answers within a second. */
+  close(): Promise<void>;
 }
 
 /**
@@ -52,8 +70,9 @@ export function openSharedAdmission(options: {
   });
   return {
     store,
-    close() {
-      store.close?.();
+    async close() {
+      await Promise.race([store.flush(), setTimeout(flushMs, undefined, { ref: false })]);
+      store.close();
       client.disconnect();
     },
   };

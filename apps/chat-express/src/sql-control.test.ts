@@ -69,7 +69,7 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     onTestFinished(drop);
     const { path, untilPath } = await start(connectionString);
 
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
     runPsql(
       connectionString,
       "UPDATE feature_state SET enabled = true, rollout_percent = 100 WHERE feature_name = 'chat_ai'",
@@ -79,7 +79,7 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
       connectionString,
       "UPDATE feature_state SET enabled = false, rollout_percent = 0 WHERE feature_name = 'chat_ai'",
     );
-    await untilPath("stub");
+    await untilPath("legacy");
   });
 
   it("writes the kill of its page into the table, where every process sees it", async () => {
@@ -91,7 +91,7 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
 
     expect((await fetch(`${url}/api/kill`, { method: "POST" })).status).toBe(200);
     expect(runPsql(connectionString, "SELECT killed FROM feature_state")).toBe("t");
-    await untilPath("stub");
+    await untilPath("legacy");
     expect((await fetch(`${url}/api/restore`, { method: "POST" })).status).toBe(200);
     await untilPath("ai");
   });
@@ -165,8 +165,8 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     );
     await vi.waitFor(async () => expect(await answeredBy()).toBe("openai"), { timeout: 4000 });
     runPsql(connectionString, "UPDATE ai_provider_configs SET enabled = false");
-    await untilPath("stub");
-    expect(await path()).toBe("stub");
+    await untilPath("legacy");
+    expect(await path()).toBe("legacy");
   });
 
   it("obeys the route that stands in the table from its first call on", async () => {
@@ -180,7 +180,7 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
     );
     await before.app.kill();
     const { path } = await start(connectionString);
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
   });
 
   it("tells its page how each arm and provider of the whole fleet did, and nobody else's", async () => {
@@ -268,8 +268,8 @@ describe.skipIf(skipped)(title, { timeout: 20_000 }, () => {
 
   it("starts with the database away, says so in one line without its address, and serves the safe path", async () => {
     const { app, path } = await start("postgresql://postgres:hunter2@127.0.0.1:9/none");
-    expect(await path()).toBe("stub");
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
+    expect(await path()).toBe("legacy");
     await app.printed(/ECONNREFUSED/);
     const lines = `${app.stdout}${app.stderr}`
       .split("\n")

@@ -10,7 +10,7 @@ import {
   sqlRoutes,
   type SqlDatabase,
 } from "@sluice/sql";
-import type { KillSwitch } from "./kill-file.ts";
+import type { KillSwitch } from "./kill-switch.ts";
 import { recentFigures, type RecentFigures } from "./recent-figures.ts";
 import { troubleLines } from "./trouble-lines.ts";
 

@@ -524,11 +524,12 @@ describe("a stream", () => {
       ]),
     );
     expect(events.filter(({ type }) => type !== "progress")).toMatchObject([
+      { type: "reasoning-delta", text: "hm" },
       { type: "tool-call", call: { id: "1", name: "f", arguments: "{}" } },
       { type: "usage" },
       { type: "finish" },
     ]);
-    expect(events.filter(({ type }) => type === "progress")).toHaveLength(5);
+    expect(events.filter(({ type }) => type === "progress")).toHaveLength(4);
   });
 
   it.each([

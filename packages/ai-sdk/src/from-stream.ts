@@ -47,6 +47,8 @@ function fromPart(part: Exclude<LanguageModelV4StreamPart, { type: "finish" }>):
   switch (part.type) {
     case "text-delta":
       return part.delta === "" ? progress : { type: "text-delta", text: part.delta };
+    case "reasoning-delta":
+      return part.delta === "" ? progress : { type: "reasoning-delta", text: part.delta };
     case "tool-call":
       return part.providerExecuted === true
         ? progress

@@ -4,7 +4,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { migrate, postgres, type SqlDatabase } from "@sluice/sql";
+import { systemClock } from "@sluice/guard";
+import { metricWindows, migrate, postgres, type SqlDatabase } from "@sluice/sql";
 import { postgresAnswers, postgresForTests, type TestPostgres } from "@sluice/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -52,6 +53,14 @@ describe.skipIf(skipped)("the examples of the page, run by bash to the letter", 
       GRANT SELECT, UPDATE ON feature_state TO ${ann}, ${ben};
       GRANT SELECT ON flag_changes TO ${ann}, ${ben};
       ALTER TABLE flag_changes ALTER COLUMN id RESTART WITH 12`);
+    const windows = metricWindows(db, {
+      clock: systemClock,
+      random: () => 0.5,
+      instanceId: "page",
+    });
+    const ofShadow = { feature: "slotgen_ai", arm: "shadow" } as const;
+    windows.sink({ kind: "check", ...ofShadow, effect: "allow", admission: [] });
+    await windows.close();
   });
   afterAll(async () => {
     await db.exec(`DROP OWNED BY ${ann}, ${ben}; DROP ROLE ${ann}, ${ben}`);
@@ -60,11 +69,12 @@ describe.skipIf(skipped)("the examples of the page, run by bash to the letter", 
     rmSync(folder, { recursive: true });
   });
 
-  it("by one person, from the migration to the check of the audit", { timeout: 120_000 }, () => {
+  it("by one person, from the migration to the check of the audit", { timeout: 300_000 }, () => {
     const { status, stderr, stdout } = bash(alone);
     expect(stderr).toBe("");
     expect(status).toBe(0);
     expect(stdout).toContain("slotgen_ai");
+    expect(stdout).toMatch(/^allow +1 +100\.00 %$/m);
   });
 
   it("of a protected feature, by two roles", { timeout: 120_000 }, async () => {

@@ -18,7 +18,7 @@ export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
   1: "the check failed: verify, doctor or reconcile says no, or a process has not applied a kill",
   2: "wrong usage: an unknown command or option, a malformed value",
   3: "the database or Redis can't be reached",
-  4: "not found: the feature, the provider, the change, the day's budget, or our tables",
+  4: "not found: the feature, the provider, the change, the day's budget, a shadow's figures, or our tables",
   5: "refused by the database or Redis: protected, no rights, read-only",
   6: "not confirmed: it widens, and nobody said yes",
   70: "an internal error",

@@ -11,6 +11,7 @@ import { killCommand } from "./commands/kill.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { providersCommand } from "./commands/providers.ts";
 import { restoreCommand } from "./commands/restore.ts";
+import { shadowCommand } from "./commands/shadow.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { exitCodeMeanings } from "./exit-codes.ts";
 import { packageVersion } from "./package-version.ts";
@@ -39,6 +40,7 @@ Examples:
   sluice flags set slotgen_ai --enabled true --percent 5
   sluice providers set custom --enabled false
   sluice bucket slotgen_ai user-42
+  sluice shadow report --feature chat_gateway
   sluice flags list --json
 
 An id that begins with - comes after --.
@@ -68,6 +70,7 @@ export function createProgram(context: CliContext, options: ProgramOptions): Com
     bucketCommand(context),
     budgetCommand(context),
     verifyCommand(context),
+    shadowCommand(context),
     auditCommand(context),
     doctorCommand(context),
   ]) {

@@ -35,12 +35,18 @@ export async function withBlockers<Result>(
 
   const db: SqlDatabase = {
     ...session.db,
-    transaction: (run, options) =>
-      session.db.transaction(async (query) => {
-        const { rows } = await query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-        pid = rows[0]?.pid;
-        return run(query);
-      }, options),
+    async transaction(run, options) {
+      try {
+        return await session.db.transaction(async (query) => {
+          const { rows } = await query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+          [pid, seen] = [rows[0]?.pid, []];
+          return run(query);
+        }, options);
+      } finally {
+        // Somebody may be asked now, who takes his time.
+        pid = undefined;
+      }
+    },
   };
   const look = async (): Promise<void> => {
     if (pid === undefined || looking) return;

@@ -62,11 +62,14 @@ export type { NewId } from "./ports/ids.ts";
 export {
   metricArms,
   type AdmissionVerdict,
+  type CheckSample,
   type CircuitSample,
   type MetricArm,
   type MetricSample,
   type MetricSink,
   type OutcomeSample,
+  type ParityFigures,
+  type ParitySample,
   type ResponseSample,
 } from "./ports/metric-sink.ts";
 export type {

@@ -67,20 +67,27 @@ interface Base {
   readonly record: OutcomeRecord;
 }
 
-/** How one request ended. `value` always parses under the contract. */
+/**
+ * How one request ended. `value` always parses under the contract; of the path `legacy`, which only a guard
+ * for callers with a handler of their own takes, it is undefined.
+ */
 export type Outcome<Ok, Failed, Stub> = Base &
   (
     | { readonly status: "SUCCEEDED"; readonly path: "ai"; readonly value: Ok }
     | {
         readonly status: "STUBBED";
-        readonly path: "stub";
+        /** `legacy`: the caller's own handler is to answer; there is no value. */
+        readonly path: "stub" | "legacy";
         readonly value: Stub;
         readonly reason: Reason;
       }
     | {
         readonly status: "FAILED";
-        /** `stub`: the failure policy sent the request to the safe path, or the safe path itself failed. */
-        readonly path: "ai" | "stub";
+        /**
+         * `stub`: the failure policy sent the request to the safe path, or the safe path itself failed.
+         * `legacy`: it sent the request to the caller's own handler; there is no value.
+         */
+        readonly path: "ai" | "stub" | "legacy";
         readonly value: Failed | Stub;
         readonly failure: Failure;
       }

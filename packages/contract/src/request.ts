@@ -1,3 +1,5 @@
+import type { Switches } from "./switches.ts";
+
 /** Facts that allowlist rules look at besides the subject. Only own properties are read. */
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -16,6 +18,12 @@ export interface GuardRequest {
   readonly requestId?: string | undefined;
   /** The provider asked for; obeyed only by a route with the strategy `requested`. */
   readonly provider?: string | undefined;
+  /**
+   * The chat gateway's switches as they stood for this request: they decide how admission's dimensions and
+   * the tool rate are obeyed for it, and what a store that can't answer means. Without them the guard's
+   * options and the store's own modes do.
+   */
+  readonly switches?: Switches | undefined;
   /** Aborted when the caller goes away. */
   readonly signal?: AbortSignal | undefined;
 }

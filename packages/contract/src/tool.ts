@@ -49,6 +49,8 @@ export const toolFailures = [
   "RESULT_TOO_LARGE",
   /** The model asked for more calls in one turn than a turn may have. */
   "TOO_MANY_CALLS",
+  /** A shadow runs only tools that are marked as safe. */
+  "NOT_IN_SHADOW",
   /** The request ended while it waited or ran. */
   "STOPPED",
 ] as const;

@@ -1,20 +1,18 @@
 import { functionSchema, parseOptions, type Attributes, type Outcome } from "@sluice/contract";
+import { clientSignal, countResponse } from "@sluice/gateway/node";
 import {
   observe,
   rateLimitHeaderSets,
+  readInput,
   toHttpOutcome,
-  toInputProblem,
   type Guard,
   type GuardRequest,
   type HttpOutcome,
-  type Problem,
   type RateLimitHeaders,
   type StreamHead,
 } from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
-import { clientSignal } from "./client-signal.ts";
-import { countResponse } from "./count-responses.ts";
 import { jsonBodyReader } from "./read-json-body.ts";
 import { sendHttpOutcome, sendProblem } from "./send-http-outcome.ts";
 import { sendStream } from "./send-stream.ts";
@@ -87,7 +85,7 @@ export function guardRoute<In, Ok, Failed, Stub>(
       sendProblem(res, reading.problem);
       return;
     }
-    const parsed = parseInput(options.input, reading.body);
+    const parsed = readInput(options.input, reading.body);
     if ("problem" in parsed) {
       sendProblem(res, parsed.problem);
       return;
@@ -129,23 +127,6 @@ export function guardRoute<In, Ok, Failed, Stub>(
 
   // Only the application's own `subject`, `attributes` and `run` can throw; Express takes the rejection.
   return answer;
-}
-
-function parseInput<In>(
-  schema: z.ZodType<In>,
-  body: unknown,
-): { readonly input: In } | { readonly problem: Problem } {
-  try {
-    const parsed = schema.safeParse(body);
-    return parsed.success
-      ? { input: parsed.data }
-      : { problem: toInputProblem(schema, parsed.error) };
-  } catch (error) {
-    // JSON can nest deeper than a recursive schema's parse has stack for.
-    if (!(error instanceof RangeError)) throw error;
-    const title = "The request body is nested too deeply";
-    return { problem: { type: "about:blank", title, status: 400 } };
-  }
 }
 
 /** Once content flows it is the model's. */

@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { functionSchema, parseOptions } from "@sluice/contract";
+import { clientSignal } from "@sluice/gateway/node";
 import {
   toInputProblem,
   type Guard,
@@ -9,7 +10,6 @@ import {
 } from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
-import { clientSignal } from "./client-signal.ts";
 import { jsonBodyReader } from "./read-json-body.ts";
 import { sendHttpOutcome, sendProblem } from "./send-http-outcome.ts";
 

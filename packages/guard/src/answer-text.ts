@@ -1,13 +1,12 @@
 import type { TextRules } from "@sluice/contract";
 import { startScan, type ForbiddenText, type TextScan } from "@sluice/policy";
+import type { ReasoningText } from "./reasoning-text.ts";
+import type { WriteText } from "./write-text.ts";
 
 /** Text pieces are joined when there are so many: each alone costs far more than its characters. */
 const piecesJoined = 512;
 /** The most text of an answer that is held back whole; far above any model's. */
 const maxHeldBack = 8 * 1024 * 1024;
-
-/** Takes text that may leave; the promise resolves when there is room for more. */
-export type WriteText = (text: string) => Promise<void> | undefined;
 
 /**
  * The text of one request's answer, over its turns and attempts. Under a contract of plain text it flows
@@ -17,6 +16,8 @@ export class AnswerText {
   readonly #rules: TextRules | undefined;
   readonly #forbidden: ForbiddenText;
   readonly #write: WriteText | undefined;
+  /** Beside the answer; undefined where it does not leave. */
+  readonly reasoning: ReasoningText | undefined;
   /** Of the turns before. */
   #before = "";
   #pieces: string[] = [];
@@ -29,10 +30,12 @@ export class AnswerText {
     forbidden: ForbiddenText,
     /** Absent: nothing leaves before it is whole. */
     write: WriteText | undefined,
+    reasoning?: ReasoningText,
   ) {
     this.#rules = rules;
     this.#forbidden = forbidden;
     this.#write = write;
+    this.reasoning = reasoning;
     this.#scan = startScan(forbidden);
   }
 
@@ -46,6 +49,7 @@ export class AnswerText {
     this.#pieces = [];
     this.#length = 0;
     this.#left = false;
+    this.reasoning?.beginAttempt();
     this.#scan = startScan(this.#forbidden);
     // A pattern may begin in one turn and end in the next. Of the turns before has left what may.
     if (this.#rules !== undefined) this.#scan.push(this.#before);
@@ -53,6 +57,7 @@ export class AnswerText {
 
   /** `refused`: the contract does not permit the text. A promise: its reader needs time. */
   push(piece: string): "refused" | Promise<void> | undefined {
+    this.reasoning?.pause();
     this.#length += piece.length;
     const max = this.#rules?.maxChars ?? maxHeldBack;
     if (this.#before.length + this.#length > max) return "refused";
@@ -72,6 +77,7 @@ export class AnswerText {
 
   /** The answer is complete: what was held back is certain now. */
   end(): void {
+    this.reasoning?.pause();
     const rest = this.#rules === undefined || this.#write === undefined ? "" : this.#scan.end();
     if (rest !== "") void this.#emit(rest);
   }

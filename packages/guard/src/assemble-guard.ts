@@ -1,6 +1,5 @@
 import {
   measuresParser,
-  type AdmissionStore,
   type BudgetStore,
   type Clock,
   type Contract,
@@ -12,8 +11,9 @@ import {
   type NewId,
   type Provider,
 } from "@sluice/contract";
-import { compileForbidden } from "@sluice/policy";
+import { compileForbidden, type AllowlistRule } from "@sluice/policy";
 import type { z } from "zod";
+import { apartOf } from "./apart-of.ts";
 import { createHoldTaker } from "./attempt-holds.ts";
 import { composeChain, type Chain } from "./chain.ts";
 import { composeGates } from "./compose-gates.ts";
@@ -28,8 +28,11 @@ import { createInFlight, type InFlight } from "./in-flight.ts";
 import { createReservations } from "./reservations.ts";
 import { createRetryAllowance } from "./retry-allowance.ts";
 import type { Route } from "./route.ts";
+import type { ShadowOptions } from "./shadow-options.ts";
+import { shadowSafety } from "./shadow-safety.ts";
 import { createSafePath } from "./safe-path.ts";
 import { createSafety, type Safety } from "./safety.ts";
+import { createSpending, spendingTaker } from "./spending.ts";
 import { createSwitchReader, type SwitchReader } from "./switch-reader.ts";
 import { memoryBudgets } from "./stores/memory-budgets.ts";
 import { systemClock } from "./system-clock.ts";
@@ -53,6 +56,7 @@ export interface Assembly<In, Ok, Failed, Stub> {
   readonly tripwire: Tripwire;
   readonly inFlight: InFlight<In>;
   readonly gates: readonly Gate<In>[];
+  readonly rules: readonly AllowlistRule[] | undefined;
   readonly chain: Chain<In>;
   readonly check: CheckGate<In>;
   readonly executor: Executor<In, Ok, Failed, Stub>;
@@ -62,10 +66,19 @@ export interface Assembly<In, Ok, Failed, Stub> {
   readonly onHoldThrow: (kind: Hold["kind"]) => void;
   /** Gives back what a decision holds that nobody executes. */
   giveUp(work: Work<In>): void;
+  /** Closes what is nobody else's. */
+  closeOwn(): void;
+}
+
+/** The guard that a shadow stands beside, and what the shadow may spend. */
+export interface Beside {
+  readonly parent: Pick<Assembly<never, unknown, unknown, unknown>, "safety" | "switches">;
+  readonly options: ShadowOptions;
 }
 
 /**
  * Checks the options and puts the parts together.
+ * @param beside makes them those of a shadow: of its own is all that a request changes
  * @throws ConfigError
  */
 export function assembleGuard<
@@ -78,6 +91,7 @@ export function assembleGuard<
   StubValue extends Value<Stub>,
 >(
   options: GuardOptions<In, Ok, Failed, Stub, M, FailedValue, StubValue>,
+  beside?: Beside,
 ): Assembly<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> {
   const settings = parseGuardOptions(options);
   // What is not plain data was checked above for its methods, and keeps the types it was given with.
@@ -89,35 +103,48 @@ export function assembleGuard<
   >;
   const clock: Clock = options.clock ?? systemClock;
   const newId: NewId = options.newId ?? randomIds;
-  const budgets: BudgetStore = options.budget?.store ?? memoryBudgets({ clock });
-  const admission: AdmissionStore | undefined = options.admission;
+  const isShadow = beside !== undefined;
+  const ownBudgets = isShadow ? undefined : options.budget?.store;
+  const budgets: BudgetStore = ownBudgets ?? memoryBudgets({ clock });
   const { feature } = settings;
+  const providers = options.route?.providers ?? [options.provider as Provider<In>];
+  const spend = beside && createSpending({ options: beside.options, settings, providers, clock });
 
-  const openTelemetry = settings.openTelemetry ? loadOpenTelemetry() : undefined;
+  const openTelemetry = settings.openTelemetry && !isShadow ? loadOpenTelemetry() : undefined;
   const sinks: EventSink[] = [...(options.sinks ?? [])];
   const events = createEvents({
     feature,
     sinks: openTelemetry === undefined ? sinks : [...sinks, metricsSink(openTelemetry)],
     metrics: options.metrics,
+    isShadow,
     clock,
   });
+  const admission = isShadow ? apartOf(options.admission, onThrow) : options.admission;
   const safePath = createSafePath<In, z.output<Failed>, z.output<Stub>>({
     contract,
     failed: options.failed,
     stub: options.stub,
     events,
   });
-  const safety = createSafety({
-    feature,
-    source,
-    maxStalenessMs: settings.maxStalenessMs,
-    clock,
+  const safety =
+    beside === undefined
+      ? createSafety({
+          feature,
+          source,
+          maxStalenessMs: settings.maxStalenessMs,
+          clock,
+          events,
+        })
+      : shadowSafety(beside.parent.safety, events);
+  const tripwire = createTripwire(
+    isShadow ? undefined : settings.tripwire,
+    safety,
     events,
-  });
-  const tripwire = createTripwire(settings.tripwire, safety, events, (run) => {
-    if (run === undefined) inFlight.check();
-    else inFlight.stopRun(run);
-  });
+    (run) => {
+      if (run === undefined) inFlight.check();
+      else inFlight.stopRun(run);
+    },
+  );
   function giveUp(work: Work<In>): void {
     inFlight.remove(work);
     work.end({ how: "void" });
@@ -133,10 +160,10 @@ export function assembleGuard<
     ),
     onAbandoned: giveUp,
   });
-  const switches = createSwitchReader(source, events, onSourceThrow);
+  const switches = beside?.parent.switches ?? createSwitchReader(source, events, onSourceThrow);
   const route = wireRoute<In>({
     settings,
-    providers: options.route?.providers ?? [options.provider as Provider<In>],
+    providers,
     candidates: options.route?.candidates,
     failover: () => settings.route?.failover ?? switches.read().FF_PROVIDER_FAILOVER_ENABLED,
     clock,
@@ -167,6 +194,7 @@ export function assembleGuard<
       maxSteps: settings.maxToolSteps,
       admission,
       rate: settings.gates.admission,
+      onlySafe: isShadow,
       enforceQueue: () => enforceQueue ?? switches.read().FF_TOOL_QUEUE_ENFORCE,
       clock,
       newId,
@@ -198,21 +226,25 @@ export function assembleGuard<
   const onGateThrow = (gate: GateName): void => onThrow(`the gate ${gate}`);
   const onHoldThrow = (kind: Hold["kind"]): void => onThrow(`a ${kind}`);
 
+  const onBudgetThrow = (): void => onGateThrow("budget");
+  const holdTaker = createHoldTaker<In>({
+    reservations,
+    breakerMode: settings.gates["circuit-breaker"].mode,
+    admission: settings.gates.admission,
+    clock,
+    onThrow: onBudgetThrow,
+  });
+
   const executor: Executor<In, z.output<Ok>, z.output<Failed>, z.output<Stub>> = {
     contract,
     forbidden: compileForbidden(contract.text?.forbidden ?? []),
     safePath,
     onFailure: settings.onFailure,
+    reasoning: settings.stream.reasoning,
     safety,
     tripwire,
     inFlight,
-    holdTaker: createHoldTaker<In>({
-      reservations,
-      breakerMode: settings.gates["circuit-breaker"].mode,
-      admission: settings.gates.admission,
-      clock,
-      onThrow: () => onGateThrow("budget"),
-    }),
+    holdTaker: spendingTaker(holdTaker, spend, onBudgetThrow),
     retries: createRetryAllowance(settings.retry.budgetRatio),
     retryRules: settings.retry,
     clocks: {
@@ -225,7 +257,7 @@ export function assembleGuard<
     failover: route.failover,
     tools,
     hasTools: tools !== undefined,
-    maxOutputTokens: settings.budget?.maxOutputTokens,
+    maxOutputTokens: beside?.options.maxOutputTokens ?? settings.budget?.maxOutputTokens,
     clock,
     tracing: createTracing(feature, openTelemetry),
     random: options.random ?? machineRandom,
@@ -250,6 +282,7 @@ export function assembleGuard<
     tripwire,
     inFlight,
     gates,
+    rules: options.allowlist,
     chain: composeChain(gates, onGateThrow),
     check: composeChecks(gates, safety, route, onGateThrow, onHoldThrow),
     executor,
@@ -258,5 +291,6 @@ export function assembleGuard<
     newId,
     onHoldThrow,
     giveUp,
+    closeOwn: () => void (isShadow && admission?.close()),
   };
 }

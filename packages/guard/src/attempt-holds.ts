@@ -13,6 +13,7 @@ import { inTime } from "./in-time.ts";
 import { askPermit } from "./permits.ts";
 import { notReadyOf } from "./provider-readiness.ts";
 import type { GateSetting } from "./gates/gate.ts";
+import { settingOfRequest } from "./gates/request-setting.ts";
 import { reservationHold, type ReservationReply, type Reservations } from "./reservations.ts";
 import type { Work } from "./work.ts";
 
@@ -110,8 +111,9 @@ export function createHoldTaker<In>(options: {
         const holds = [...taken.holds, reservationHold(reservation)];
         return { holds, reservation: least(taken.reservation, reservation) };
       }
-      const isOpen = reply === "unavailable" && admission.onIndeterminate === "open";
-      if (isOpen || admission.mode !== "enforce") return taken;
+      const { mode, onIndeterminate } = settingOfRequest(work.context.request, admission);
+      const isOpen = reply === "unavailable" && onIndeterminate === "open";
+      if (isOpen || mode !== "enforce") return taken;
       work.release(taken.holds, { how: "void" });
       return { refused: reply === "unavailable" ? Reason.STORE_UNAVAILABLE : reply.reason };
     };
@@ -180,7 +182,10 @@ function giveBack(late: SharedReply | "unavailable"): void {
 }
 
 /** What both leave: the smaller output, and the price of it as the run counts it. */
-function least(one: Reserved | undefined, other: Reserved | undefined): Reserved | undefined {
+export function least(
+  one: Reserved | undefined,
+  other: Reserved | undefined,
+): Reserved | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return other.outputTokens < one.outputTokens ? other : one;
 }

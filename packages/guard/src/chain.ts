@@ -94,7 +94,8 @@ function obey<In>(
     return undefined;
   }
   const { reason } = verdict;
-  if (gate.mode === "shadow") {
+  const { mode, onIndeterminate } = gate.settingOf?.(context) ?? gate;
+  if (mode === "shadow") {
     trail.push({ gate: gate.name, verdict: `would_${verdict.effect}`, reason });
     return undefined;
   }
@@ -108,8 +109,8 @@ function obey<In>(
       trail,
     };
   }
-  trail.push({ gate: gate.name, verdict: `indeterminate_${gate.onIndeterminate}`, reason });
-  if (gate.onIndeterminate === "open") return undefined;
+  trail.push({ gate: gate.name, verdict: `indeterminate_${onIndeterminate}`, reason });
+  if (onIndeterminate === "open") return undefined;
   const rejects = gate.name === "admission";
   return {
     effect: rejects ? "reject" : "divert",

@@ -14,7 +14,7 @@ import { createEvents, type Events } from "./events.ts";
 import { createGuard, staticFlags } from "./index.ts";
 
 const noop = (atMs: number): SluiceEvent => ({
-  v: 3,
+  v: 4,
   event: "disabled_noop",
   at_ms: atMs,
   feature: "sample_ai",

@@ -32,6 +32,8 @@ export interface Alert {
  * or how long they hang changes no outcome.
  */
 export interface Events {
+  /** Of a shadow: each event says so, and samples of circuits are no concern of it. */
+  readonly isShadow: boolean;
   /** False when nobody listens, so that nothing need be built. */
   readonly wanted: boolean;
   /** Takes the time now; the event itself is made when it is delivered. */
@@ -53,9 +55,10 @@ export function createEvents(options: {
   readonly feature: string;
   readonly sinks: readonly EventSink[];
   readonly metrics?: MetricSink | undefined;
+  readonly isShadow?: boolean;
   readonly clock: Clock;
 }): Events {
-  const { feature, sinks, metrics, clock } = options;
+  const { feature, sinks, metrics, isShadow = false, clock } = options;
   // Where no sink shows alerts they become process warnings, so that they are never silent.
   const warnsOfAlerts = !sinks.some(showsAlerts);
   let waiting: Waiting[] = [];
@@ -76,7 +79,8 @@ export function createEvents(options: {
           observe(metrics, next.makeSample());
           continue;
         }
-        const event = next.makeEvent(next.atMs);
+        const made = next.makeEvent(next.atMs);
+        const event: SluiceEvent = isShadow ? { ...made, shadow: true } : made;
         for (const sink of sinks) if (wants(sink, event.event)) observe(sink, event);
       } catch {
         // The application changed an outcome that it was only to read.
@@ -121,6 +125,7 @@ export function createEvents(options: {
   };
 
   return {
+    isShadow,
     wanted: sinks.length > 0,
     metered: metrics !== undefined,
     emit,

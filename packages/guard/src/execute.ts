@@ -24,6 +24,8 @@ export interface Executor<In, Ok, Failed, Stub> extends RunParts<In, Ok> {
   readonly contract: Contract<z.ZodType<Ok>, z.ZodType<Failed>, z.ZodType<Stub>>;
   readonly safePath: SafePath<In, Failed, Stub>;
   readonly onFailure: "failed" | "stub";
+  /** Whether streams tell what a model says to itself. */
+  readonly reasoning: boolean;
   readonly measures: DeclaredMeasures | undefined;
   readonly measure: ((value: Ok, input: In) => unknown) | undefined;
 }
@@ -41,8 +43,11 @@ export async function execute<In, Ok, Failed, Stub>(
   queue?: StreamQueue<Ok, Failed, Stub>,
 ): Promise<Outcome<Ok, Failed, Stub>> {
   const measures = collectMeasures(executor.measures, executor.events);
-  const startedMs = executor.clock.monotonicMs();
-  const sink = queue && streamSink(queue, decision, executor.clock, startedMs);
+  const { clock, forbidden } = executor;
+  const startedMs = clock.monotonicMs();
+  const sink =
+    queue &&
+    streamSink(queue, decision, clock, startedMs, executor.reasoning ? forbidden : undefined);
   const client = work.context.request.signal;
   const clientGone = (): void => work.stop({ kind: "client" });
   client?.addEventListener("abort", clientGone, { once: true });
@@ -52,7 +57,7 @@ export async function execute<In, Ok, Failed, Stub>(
     const record = (run?: Run<Ok>, safePathUsed = false): OutcomeRecord =>
       toRecord({
         requestId: requestIdOf(decision, work),
-        latencyMs: executor.clock.monotonicMs() - startedMs,
+        latencyMs: clock.monotonicMs() - startedMs,
         firstContentMs: sink?.firstContentMs,
         measures: measures.values,
         run,
@@ -86,24 +91,25 @@ async function outcomeOf<In, Ok, Failed, Stub>(
     };
   }
 
+  const { safePath } = executor;
   const failed = (code: FailureCode, run?: Run<Ok>): Outcome<Ok, Failed, Stub> => ({
     status: "FAILED",
     // Without a run it was the stub itself that failed.
-    path: run === undefined ? "stub" : "ai",
+    path: run === undefined ? safePath.path : "ai",
     decision,
-    value: executor.safePath.failed(code),
+    value: safePath.failed(code),
     failure: { code },
     record: record(run),
   });
 
   const stubbed = async (reason: Reason, run?: Run<Ok>): Promise<Outcome<Ok, Failed, Stub>> => {
-    const value = await executor.safePath.stub(work.context.input, measures);
-    if (value === undefined) return failed(FailureCode.INTERNAL, run);
+    const answered = await safePath.answer(work.context.input, measures);
+    if (answered === undefined) return failed(FailureCode.INTERNAL, run);
     return {
       status: "STUBBED",
-      path: "stub",
+      path: safePath.path,
       decision,
-      value,
+      value: answered.value,
       reason,
       record: record(run, run !== undefined),
     };
@@ -114,7 +120,7 @@ async function outcomeOf<In, Ok, Failed, Stub>(
   }
 
   const { contract, forbidden } = executor;
-  const answer = new AnswerText(contract.text, forbidden, sink?.text);
+  const answer = new AnswerText(contract.text, forbidden, sink?.text, sink?.reasoning);
   const run = await runAttempts(executor, work, measures, answer, sink);
   const { ran } = run;
   // What left can't be taken back, and no other answer may be glued to it.
@@ -130,13 +136,13 @@ async function outcomeOf<In, Ok, Failed, Stub>(
   // Nobody is there to read the safe path's answer.
   const isUnread = ran.code === FailureCode.CLIENT_ABORTED;
   if (executor.onFailure === "failed" || isUnread || hasLeft) return failed(ran.code, run);
-  const value = await executor.safePath.stub(work.context.input, measures);
-  if (value === undefined) return failed(ran.code, run);
+  const answered = await safePath.answer(work.context.input, measures);
+  if (answered === undefined) return failed(ran.code, run);
   return {
     status: "FAILED",
-    path: "stub",
+    path: safePath.path,
     decision,
-    value,
+    value: answered.value,
     failure: { code: ran.code },
     record: record(run, true),
   };

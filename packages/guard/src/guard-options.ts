@@ -77,6 +77,11 @@ export interface StreamOptions {
   readonly bufferBytes?: number;
   /** A reader that takes nothing for so long, with the buffer full, is cut off. Default 30,000. */
   readonly stallMs?: number;
+  /**
+   * Lets out what a model says to itself, where its provider tells it: not before the first content, and as
+   * far as the contract's forbidden patterns permit. Default false.
+   */
+  readonly reasoning?: boolean;
 }
 
 /** What a function of the application may return for a schema; it is parsed, never written to. */

@@ -137,6 +137,7 @@ export const guardOptionsSchema = z.strictObject({
         .max(16 * 1024 * 1024)
         .default(64 * 1024),
       stallMs: limitMs.default(30_000),
+      reasoning: z.boolean().default(false),
     })
     .prefault({}),
   tools: z.record(z.string(), z.unknown()).optional(),

@@ -204,16 +204,23 @@ describe("a model that calls a tool", () => {
     expectNothingHeld();
   });
 
-  it("says so in a stream, with the arguments that its tool was given", async () => {
+  it("says so in a stream, with what its tool was given, and what it gave", async () => {
     const { read, outcomes, expectNothingHeld } = bench([asks, { text: "It rains." }]);
     const events = await read();
     expect(events.map(({ type }) => type)).toEqual([
       "text-delta",
       "tool-call",
+      "tool-result",
       "text-delta",
       "usage",
       "finish",
     ]);
+    expect(events[2]).toEqual({
+      type: "tool-result",
+      id: "c1",
+      name: "weather",
+      output: '{"weather":"rain in Rome"}',
+    });
     expect(events[1]).toEqual({
       type: "tool-call",
       id: "c1",
@@ -303,7 +310,13 @@ describe("a structured contract with tools", () => {
   it("streams its calls and then its value, whole", async () => {
     const { read } = bench([asks, { text: answer }], { contract: "structured" });
     const events = await read();
-    expect(events.map(({ type }) => type)).toEqual(["tool-call", "text-delta", "usage", "finish"]);
+    expect(events.map(({ type }) => type)).toEqual([
+      "tool-call",
+      "tool-result",
+      "text-delta",
+      "usage",
+      "finish",
+    ]);
     expect(textOf(events)).toBe(answer);
   });
 });
@@ -375,7 +388,7 @@ describe("failover and tools", () => {
       onFailure: "stub",
     });
     const events = await read();
-    expect(events.map(({ type }) => type)).toEqual(["tool-call", "usage", "failed"]);
+    expect(events.map(({ type }) => type)).toEqual(["tool-call", "tool-result", "usage", "failed"]);
     expect(events.at(-1)).toMatchObject({
       outcome: { path: "ai", failure: { code: "PROVIDER_BAD_REQUEST" } },
     });
@@ -518,7 +531,15 @@ describe("a reader who stands still while tools are called", () => {
     })();
     await clock.advanceAsync(10);
     await done;
-    expect(types).toEqual(["tool-call", "tool-call", "text-delta", "usage", "finish"]);
+    expect(types).toEqual([
+      "tool-call",
+      "tool-call",
+      "tool-result",
+      "tool-result",
+      "text-delta",
+      "usage",
+      "finish",
+    ]);
   });
 });
 

@@ -35,7 +35,7 @@ export function handOver<In, Ok, Failed, Stub>(
     const isReason = Object.hasOwn(Reason, why);
     onEnded({
       status: isReason ? status : "FAILED",
-      path: status === "REJECTED" ? "none" : "stub",
+      path: status === "REJECTED" ? "none" : executor.safePath.path,
       decision,
       ...(isReason ? { reason: why as Reason } : { failure: { code: why as FailureCode } }),
       record: toRecord({

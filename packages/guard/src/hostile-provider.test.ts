@@ -159,6 +159,8 @@ describe("I13 a provider whose stream", () => {
     ["of an inherited name as its type", { type: "toString" }],
     ["a delta without text", { type: "text-delta" }],
     ["a delta of a number", { type: "text-delta", text: 5 }],
+    ["reasoning without text", { type: "reasoning-delta" }],
+    ["reasoning of a number", { type: "reasoning-delta", text: 5 }],
     ["a call of nothing", { type: "tool-call" }],
     [
       "a call whose arguments are no text",

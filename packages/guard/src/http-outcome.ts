@@ -20,6 +20,8 @@ export interface Problem {
 
 /** Whether the caller has an answer: the model's, or the safe path's in its stead. */
 export function isAnswered(outcome: Outcome<unknown, unknown, unknown>): boolean {
+  // The caller's own handler is still to be asked.
+  if (outcome.path === "legacy") return false;
   if (outcome.status !== "FAILED") return outcome.status !== "REJECTED";
   // Without a fallback it was the safe path itself that failed.
   return outcome.path === "stub" && outcome.record.fallbackUsed;
@@ -28,12 +30,18 @@ export function isAnswered(outcome: Outcome<unknown, unknown, unknown>): boolean
 /**
  * The table of outcome to HTTP.
  * @param told whose limits the headers tell; "subject" unless given
+ * @throws TypeError for an outcome of the path `legacy`, which has no answer
  */
 export function toHttpOutcome(
   outcome: Outcome<unknown, unknown, unknown>,
   told: RateLimitHeaders = "subject",
 ): HttpOutcome {
   const { decision } = outcome;
+  if (outcome.path === "legacy") {
+    throw new TypeError(
+      "sluice: an outcome of the path legacy is answered by the caller's handler",
+    );
+  }
   if (outcome.status === "REJECTED") {
     return toRejection(outcome.reason, outcome.retryAfterMs, decision.admission, told);
   }

@@ -1,4 +1,6 @@
-export { createGuard, type Guard } from "./create-guard.ts";
+export { createGuard } from "./create-guard.ts";
+export type { Guard, ShadowGuard } from "./guard.ts";
+export type { ShadowOptions } from "./shadow-options.ts";
 export type { GateCheck } from "./gate-check.ts";
 export type { GuardDescription, ProviderDescription } from "./describe.ts";
 export { envFlags } from "./flags/env-flags.ts";
@@ -29,6 +31,8 @@ export {
   rateLimitHeaderSets,
   type RateLimitHeaders,
 } from "./rate-limit-fields.ts";
+export { machineRandom } from "./ids.ts";
+export { readInput } from "./read-input.ts";
 export type { StubContext } from "./safe-path.ts";
 export { memoryAdmission, type MemoryAdmissionOptions } from "./stores/memory-admission.ts";
 export { memoryBudgets, type MemoryBudgetsOptions } from "./stores/memory-budgets.ts";

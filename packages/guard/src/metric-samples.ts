@@ -1,5 +1,6 @@
 import type {
   AdmissionVerdict,
+  CheckSample,
   Decision,
   MetricArm,
   OutcomeSample,
@@ -9,7 +10,6 @@ import type {
 import type { Ended } from "./event-builders.ts";
 import { given } from "./given.ts";
 
-/** What a request was assigned to, whoever answered it in the end. */
 const arms: Readonly<Record<Decision["effect"], MetricArm>> = {
   allow: "ai",
   divert: "stub",
@@ -27,13 +27,40 @@ const admissionVerdicts: Readonly<Record<TrailEntry["verdict"], AdmissionVerdict
   would_indeterminate: "indeterminate",
 };
 
+/** What a request was assigned to, whoever answered it in the end. */
+function armOf({ decision, path }: Answered, isShadow: boolean): MetricArm {
+  if (isShadow) return "shadow";
+  return decision.effect === "divert" && path === "legacy" ? "legacy" : arms[decision.effect];
+}
+
+function admissionOf({ trail }: Decision): AdmissionVerdict[] {
+  return trail
+    .filter(({ gate }) => gate === "admission")
+    .map(({ verdict, reason }) => ({
+      verdict: admissionVerdicts[verdict],
+      ...given("reason", reason),
+    }));
+}
+
+/** What the gates of a shadow said. */
+export function checkSample(decision: Decision): CheckSample {
+  return {
+    kind: "check",
+    feature: decision.feature,
+    arm: "shadow",
+    effect: decision.effect,
+    ...given("reason", decision.reason),
+    admission: admissionOf(decision),
+  };
+}
+
 /** Numbers, codes and configured names of one outcome. */
-export function outcomeSample(outcome: Ended): OutcomeSample {
+export function outcomeSample(outcome: Ended, isShadow: boolean): OutcomeSample {
   const { decision, record } = outcome;
   return {
     kind: "outcome",
     feature: decision.feature,
-    arm: arms[decision.effect],
+    arm: armOf(outcome, isShadow),
     ...given("provider", record.selectedProvider),
     outcome: outcome.status,
     ...given("reason", outcome.reason),
@@ -41,12 +68,7 @@ export function outcomeSample(outcome: Ended): OutcomeSample {
     fallbackUsed: record.fallbackUsed,
     latencyMs: record.latencyMs,
     ...given("firstContentMs", record.firstContentMs),
-    admission: decision.trail
-      .filter(({ gate }) => gate === "admission")
-      .map(({ verdict, reason }) => ({
-        verdict: admissionVerdicts[verdict],
-        ...given("reason", reason),
-      })),
+    admission: admissionOf(decision),
     queueMs: record.tools.map(({ waitMs }) => waitMs),
     ...given("inputTokens", record.usage?.inputTokens),
     ...given("outputTokens", record.usage?.outputTokens),
@@ -56,18 +78,25 @@ export function outcomeSample(outcome: Ended): OutcomeSample {
 }
 
 /** What of an outcome counts for the response that it became. */
-export type Answered = Pick<Ended, "decision" | "record">;
+export type Answered = Pick<Ended, "decision" | "record"> & { readonly path?: Ended["path"] };
 
 export function responseSample(
   feature: string,
-  status: number,
-  answered: Answered | undefined,
+  sent: {
+    readonly status: number;
+    readonly answered: Answered | undefined;
+    readonly firstByteMs: number | undefined;
+  },
+  isShadow: boolean,
 ): ResponseSample {
+  const { status, answered, firstByteMs } = sent;
+  const arm = isShadow ? "shadow" : "none";
   return {
     kind: "response",
     feature,
-    arm: answered === undefined ? "none" : arms[answered.decision.effect],
+    arm: answered === undefined ? arm : armOf(answered, isShadow),
     ...given("provider", answered?.record.selectedProvider),
     status,
+    ...given("firstByteMs", firstByteMs),
   };
 }

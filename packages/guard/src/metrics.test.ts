@@ -297,6 +297,26 @@ describe("the sample of a response", () => {
     expect(seen().filter(({ kind }) => kind === "response")).toMatchObject([{ arm: "ai" }]);
   });
 
+  it.each([
+    [12.5, 12.5],
+    [0, 0],
+    [-1, undefined],
+    [Number.NaN, undefined],
+    [undefined, undefined],
+  ])("says after how long its status was sent: %s", (given, firstByteMs) => {
+    const { guard, seen } = bench();
+    guard.noteResponse(200, undefined, given);
+    expect(seen()).toEqual([
+      {
+        kind: "response",
+        feature: "sample_ai",
+        arm: "none",
+        status: 200,
+        ...(firstByteMs === undefined ? {} : { firstByteMs }),
+      },
+    ]);
+  });
+
   it.each([0, 99, 600, 200.5, Number.NaN])("is none for the status %d", (status) => {
     const { guard, seen } = bench();
     guard.noteResponse(status);

@@ -61,12 +61,13 @@ export async function pullStream<In>(
           const room = answer.push(event.text);
           if (room === "refused")
             return failure(FailureCode.OUTPUT_SCHEMA_INVALID, running.seen.usage);
-          if (room !== undefined) {
-            running.awaitsReader(true);
-            await room;
-            if (running.cause !== undefined) return defect;
-            running.awaitsReader(false);
-          }
+          if (room !== undefined && (await isStopped(running, room))) return defect;
+          break;
+        }
+        case "reasoning-delta": {
+          running.progress();
+          const room = answer.reasoning?.push(event.text);
+          if (room !== undefined && (await isStopped(running, room))) return defect;
           break;
         }
         case "tool-call":
@@ -101,6 +102,15 @@ export async function pullStream<In>(
   }
 }
 
+/** Waits until the reader has made room; whether the call was stopped meanwhile. */
+async function isStopped<In>(running: Running<In>, room: Promise<void>): Promise<boolean> {
+  running.awaitsReader(true);
+  await room;
+  if (running.cause !== undefined) return true;
+  running.awaitsReader(false);
+  return false;
+}
+
 function turnOfOthers(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
@@ -121,6 +131,7 @@ function isEvent(event: unknown): event is ProviderEvent {
   const { type, text, call } = event as Readonly<Record<string, unknown>>;
   switch (type) {
     case "text-delta":
+    case "reasoning-delta":
       return typeof text === "string";
     case "tool-call":
       return isToolCall(call);

@@ -45,6 +45,7 @@ export interface RunParts<In, Ok> extends AttemptParts<Ok>, Bars {
 /** Where a streamed answer goes besides its text. */
 export interface TurnSink {
   toolCall(id: string, name: string, input: unknown): Promise<void> | undefined;
+  toolResult(id: string, name: string, output: string): Promise<void> | undefined;
   /** Whether anything has left, in whatever attempt. */
   readonly hasLeft: boolean;
 }
@@ -148,9 +149,11 @@ export async function runAttempts<In, Ok>(
   const runTools = async (allowed: Tools, calls: readonly ToolCall[]): Promise<void> => {
     const text = answer.ofAttempt();
     answer.endTurn();
+    const told = new Set<ToolCall>();
     for (const call of calls.slice(0, maxCallsPerTurn)) {
       const parsed = allowed.parse(call);
       if (!parsed.ok) continue;
+      told.add(call);
       const room = sink?.toolCall(call.id, call.name, parsed.input);
       if (room !== undefined) await awaitRoom(room, parts, work, deadlineMs);
     }
@@ -159,6 +162,7 @@ export async function runAttempts<In, Ok>(
     const gave = await allowed.runAll(calls, {
       subject: request.subject,
       run: request.run,
+      switches: request.switches,
       requestId: idempotencyKey,
       shut: () => shutReason(parts, work),
       deadlineMs,
@@ -166,6 +170,12 @@ export async function runAttempts<In, Ok>(
     });
     tools.push(...gave.records);
     steps.push({ text, calls, results: gave.results });
+    for (const [at, call] of calls.entries()) {
+      const result = gave.results[at];
+      if (result === undefined || !told.has(call)) continue;
+      const room = sink?.toolResult(call.id, call.name, result.output);
+      if (room !== undefined) await awaitRoom(room, parts, work, deadlineMs);
+    }
     // The next turn is a call of its own.
     idempotencyKey = newId();
     retriesUsed = 0;

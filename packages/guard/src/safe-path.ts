@@ -19,8 +19,10 @@ export interface StubContext<M extends MeasuresSchema> {
 
 /** The values that need no provider. Whatever they return has been parsed under the contract. */
 export interface SafePath<In, Failed, Stub> {
-  /** The stub's value; undefined when the stub threw or its value does not parse. */
-  stub(input: In, measures: MeasureCollector): Promise<Stub | undefined>;
+  /** Who answers: the stub, or the caller's own handler. */
+  readonly path: "stub" | "legacy";
+  /** The value; undefined when the stub threw or its value does not parse. */
+  answer(input: In, measures: MeasureCollector): Promise<{ readonly value: Stub } | undefined>;
   failed(code: FailureCode): Failed;
 }
 
@@ -69,7 +71,8 @@ export function createSafePath<In, Failed, Stub>(options: {
   }
 
   return {
-    async stub(input, measures) {
+    path: "stub",
+    async answer(input, measures) {
       try {
         const parsed = contract.stub.safeParse(
           await stub(input, { measure: (report) => measures.report(report) }),
@@ -77,7 +80,7 @@ export function createSafePath<In, Failed, Stub>(options: {
         // A transform of the contract may have made of it what does not parse.
         if (parsed.success && contract.stub.safeParse(parsed.data).success) {
           events.clear("stub");
-          return parsed.data;
+          return { value: parsed.data };
         }
       } catch {
         // Told below, without the error: it may quote content.
@@ -91,6 +94,15 @@ export function createSafePath<In, Failed, Stub>(options: {
     // Parsed on each call, so that no two requests share one object.
     failed: (code) => contract.failed.parse(made.get(code)),
   };
+}
+
+const unanswered: Promise<{ readonly value: undefined }> = Promise.resolve({ value: undefined });
+
+/** The safe path of a caller that answers by itself: nothing is called, and there is no value. */
+export function legacyPath<In, Failed, Stub>(
+  of: SafePath<In, Failed, Stub>,
+): SafePath<In, Failed, undefined> {
+  return { path: "legacy", answer: () => unanswered, failed: (code) => of.failed(code) };
 }
 
 /** What was thrown is not said: it may quote content. */

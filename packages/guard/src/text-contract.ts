@@ -28,5 +28,24 @@ export function textOfValue(contract: Pick<Contract, "text">, value: unknown): s
     const text = (value as Readonly<Record<string, unknown>>)[field];
     if (typeof text === "string") return text;
   }
-  return JSON.stringify(value);
+  // JSON has no form for what is no value.
+  const json: string | undefined = JSON.stringify(value);
+  return json ?? "";
+}
+
+/** Whether a value, made by whomever, parses as an answer, its text rules included. */
+export function isAnswer(
+  contract: Pick<Contract, "ok" | "text">,
+  forbidden: ForbiddenText,
+  value: unknown,
+): boolean {
+  try {
+    const parsed = contract.ok.safeParse(value);
+    const { text: rules } = contract;
+    if (!parsed.success || rules === undefined) return parsed.success;
+    return isPermittedText(rules, forbidden, textOfValue(contract, parsed.data));
+  } catch {
+    // A refinement of the contract that throws or is asynchronous.
+    return false;
+  }
 }

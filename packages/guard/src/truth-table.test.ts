@@ -117,8 +117,8 @@ function variablesOf(cell: FlagCell): Record<string, string> {
   );
 }
 
-/** A guard with what tells what became of a request. */
-function observedGuard(cell: GuardCell, flags: FlagSource) {
+/** A guard with what tells what became of a request; with `asks` the shadow is asked in its stead. */
+function observedGuard(cell: GuardCell, flags: FlagSource, asks: "guard" | "shadow" = "guard") {
   const provider: FakeProvider<SampleJob> = fakeProvider({
     onCall: (call) => call.reply(valueReply(sampleAnswer)),
   });
@@ -140,13 +140,15 @@ function observedGuard(cell: GuardCell, flags: FlagSource) {
     },
   });
 
+  const asked = asks === "guard" ? guard : guard.shadow();
+
   /** In the words of the expectations; anything else in full. */
   const answerTo = async ({ local, allowAI }: RequestCell): Promise<string> => {
     if (local === "killed") guard.kill();
     else guard.restore();
     const calls = provider.calls.length;
-    const outcome = await guard.run({ prompt: "p", allowAI }, { subject: "alice" });
-    guard.flush();
+    const outcome = await asked.run({ prompt: "p", allowAI }, { subject: "alice" });
+    asked.flush();
     const seen = `${provider.calls.length - calls} calls, ${outcome.status}, ${events.splice(0).join(" ")}`;
     if (seen === "1 calls, SUCCEEDED, decision outcome") return "provider called";
     const { reason = "no reason", closed } = outcome.decision;
@@ -212,6 +214,23 @@ describe("the provider is called in exactly the cells that the rules allow", () 
       }
     } finally {
       rmSync(directory, { recursive: true });
+    }
+    expect(wrong.slice(0, 5)).toEqual([]);
+  }, 60_000);
+});
+
+describe("a shadow calls the provider in exactly the same cells", () => {
+  it("I1 over every combination, a kill of the guard beside it among them", async () => {
+    const wrong: string[] = [];
+    const variables: Record<string, string> = {};
+    for (const guardCell of product(fileGuardAxes)) {
+      const guard = observedGuard(guardCell, envFlags({ variables }), "shadow");
+      for (const flagCell of product(flagAxes)) {
+        for (const name of Object.keys(variables)) delete variables[name];
+        Object.assign(variables, variablesOf(flagCell));
+        wrong.push(...(await wrongAnswers(guard, flagCell, guardCell)));
+      }
+      guard.close();
     }
     expect(wrong.slice(0, 5)).toEqual([]);
   }, 60_000);

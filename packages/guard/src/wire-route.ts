@@ -31,8 +31,8 @@ export function wireRoute<In>(parts: {
         message: `the circuit breaker of ${nameOf(provider)} went from ${from} to ${to}`,
       });
       const isOpen = to !== "closed";
-      // From half-open back to open nothing changed for who counts.
-      if (isOpen === (from !== "closed")) return;
+      // From half-open back to open nothing changed for who counts; a shadow's circuits are its own.
+      if (isOpen === (from !== "closed") || events.isShadow) return;
       events.sample(() => ({
         kind: "circuit",
         feature: settings.feature,

@@ -3,6 +3,7 @@ import type {
   AdmissionDimension,
   AdmissionState,
   BudgetAsk,
+  GateMode,
   Reason,
   ToolRateReply,
   Usage,
@@ -80,7 +81,8 @@ export interface AdmissionMachine {
   /** Undefined charges the reservation whole. */
   settle(reservation: MachineReservation, usage: Usage | undefined): void;
   void(reservation: MachineReservation): void;
-  takeTool(rate: RateDimension | undefined, nowMs: number): ToolRateReply;
+  /** @param mode stands in for the rate's own */
+  takeTool(rate: RateDimension | undefined, nowMs: number, mode?: GateMode): ToolRateReply;
   clear(): void;
 }
 
@@ -219,8 +221,8 @@ export function createAdmissionMachine(leaseMs: number, maxLeases: number): Admi
     charge: (request, budget) => budgets.charge(request, budget),
     settle: (reservation, usage) => budgets.settle(reservation, usage),
     void: (reservation) => budgets.void(reservation),
-    takeTool(rate, nowMs) {
-      const verdict = admitTool(toolTatMs, rate, nowMs);
+    takeTool(rate, nowMs, mode) {
+      const verdict = admitTool(toolTatMs, rate, nowMs, mode);
       toolTatMs = verdict.tatMs;
       return verdict.reply;
     },

@@ -112,16 +112,20 @@ export interface ToolRateVerdict {
 const allowed: ToolRateReply = { allowed: true };
 const wouldRefuse: ToolRateReply = { allowed: true, would: Reason.TOOL_RATE };
 
-/** Decides on one tool call, apart from the request that it runs for. */
+/**
+ * Decides on one tool call, apart from the request that it runs for.
+ * @param mode stands in for the rate's own
+ */
 export function admitTool(
   tatMs: number,
   rate: RateDimension | undefined,
   nowMs: number,
+  mode: GateMode = rate?.mode ?? "off",
 ): ToolRateVerdict {
-  if (rate === undefined || rate.mode === "off") return { reply: allowed, tatMs };
+  if (rate === undefined || mode === "off") return { reply: allowed, tatMs };
   const verdict = gcra(tatMs, nowMs, rate);
   if (verdict.allowed) return { reply: allowed, tatMs: verdict.tatMs };
-  if (rate.mode === "shadow") return { reply: wouldRefuse, tatMs };
+  if (mode === "shadow") return { reply: wouldRefuse, tatMs };
   const { retryAfterMs } = verdict;
   return { reply: { allowed: false, reason: Reason.TOOL_RATE, retryAfterMs }, tatMs };
 }

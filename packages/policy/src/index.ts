@@ -6,6 +6,7 @@ export {
   type MachineReply,
   type MachineRequest,
 } from "./admission-machine.ts";
+export { admissionRules, type AdmissionRules } from "./admission-rules.ts";
 export {
   admit,
   admitTool,
@@ -93,3 +94,5 @@ export {
 export { upstreamFailure, type UpstreamError } from "./upstream-failure.ts";
 export { causesOf, mayHaveConnected } from "./connection-error.ts";
 export { retryAfterMs } from "./retry-after.ts";
+export { samplesNeeded } from "./samples-needed.ts";
+export { wilsonInterval, z95, type Interval } from "./wilson-interval.ts";

@@ -108,7 +108,8 @@ function parseEvent(chunk: unknown): ProviderEvent {
   const event = objectOf(chunk);
   switch (event["type"]) {
     case "text-delta":
-      if (typeof event["text"] === "string") return { type: "text-delta", text: event["text"] };
+    case "reasoning-delta":
+      if (typeof event["text"] === "string") return { type: event["type"], text: event["text"] };
       break;
     case "tool-call": {
       const { id, name, arguments: args } = objectOf(event["call"]);

@@ -137,16 +137,39 @@ describe("a stream of chunks", () => {
     expect(codeOf(choice({ content: "4", refusal: "" }), finish("stop"))).toBe("ok");
   });
 
-  it("shows reasoning as a sign of life, not as text", () => {
-    const thoughts = [
-      choice({ reasoning_content: sentinel, content: null }),
-      choice({ reasoning: sentinel, content: "" }),
-      choice({ content: [{ type: "thinking", thinking: [{ type: "text", text: sentinel }] }] }),
-      choice({ content: [{ type: "reasoning", text: sentinel }] }),
+  it.each<[host: string, delta: object]>([
+    ["DeepSeek and vLLM", { reasoning_content: "hm", content: null }],
+    ["OpenRouter and Groq", { reasoning: "hm", content: "" }],
+    ["a host that tells it under both names", { reasoning_content: "hm", reasoning: "hm" }],
+    ["Mistral", { content: [{ type: "thinking", thinking: [{ type: "text", text: "hm" }] }] }],
+    ["a thinking part that is a text", { content: [{ type: "thinking", thinking: "hm" }] }],
+    ["a reasoning part", { content: [{ type: "reasoning", text: "hm" }] }],
+  ])("tells reasoning apart from text: %s", (_, delta) => {
+    const events = eventsOf([choice(delta), text("a"), finish("stop"), done]);
+    expect(events).toEqual([
+      { type: "reasoning-delta", text: "hm" },
+      { type: "text-delta", text: "a" },
+      { type: "progress" },
+      { type: "finish" },
+    ]);
+    expect(toReply(events)).toMatchObject({ output: { text: "a" } });
+  });
+
+  it("tells the reasoning of a chunk before its text", () => {
+    const both = choice({ reasoning_content: "hm", content: "a" });
+    expect(eventsOf([both, finish("stop"), done]).slice(0, 2)).toEqual([
+      { type: "reasoning-delta", text: "hm" },
+      { type: "text-delta", text: "a" },
+    ]);
+  });
+
+  it("is alive with reasoning that is empty or no text", () => {
+    const odd = [
+      choice({ reasoning_content: "" }),
+      choice({ reasoning: { text: sentinel } }),
+      choice({ content: [{ type: "thinking", thinking: 7 }] }),
     ];
-    expect(
-      eventsOf([...thoughts, text("a"), finish("stop"), done]).map(({ type }) => type),
-    ).toEqual(["progress", "progress", "progress", "progress", "text-delta", "progress", "finish"]);
+    expect(eventsOf(odd).slice(0, -1)).toEqual(odd.map(() => ({ type: "progress" })));
   });
 
   it("has its content in parts, in a message, or bare (legacy completions)", () => {

@@ -5,7 +5,7 @@ import { choicesOf, indexOfChoice, isFirstChoice } from "./answer-choices.ts";
 import type { Emit, FrameReader } from "./frame-reader.ts";
 import { fromErrorBody } from "./from-error-body.ts";
 import { fromUsage, largerUsage } from "./from-usage.ts";
-import { isRefusal, textOfContent } from "./message-content.ts";
+import { isRefusal, reasoningOf, textOfContent } from "./message-content.ts";
 import { isPresent, objectOf, type JsonObject } from "./narrow-json.ts";
 import { toolFragments } from "./tool-fragments.ts";
 
@@ -39,6 +39,8 @@ export function chatStream(): FrameReader {
     const bare = choice["delta"] === undefined && choice["message"] === undefined;
     const text = textOfContent(bare ? choice["text"] : delta["content"]);
     hasText ||= text !== undefined;
+    const reasoning = reasoningOf(delta);
+    if (reasoning !== undefined) emit({ type: "reasoning-delta", text: reasoning });
     if (text === undefined || text === "") return isPresent(delta["tool_calls"]);
     emit({ type: "text-delta", text });
     return true;

@@ -171,7 +171,7 @@ async function collect(flow: AsyncIterable<ProviderEvent>): Promise<ProviderRepl
   const events: ProviderEvent[] = [];
   let chars = 0;
   for await (const event of flow) {
-    if (event.type === "progress") continue;
+    if (event.type === "progress" || event.type === "reasoning-delta") continue;
     if (event.type === "text-delta") chars += event.text.length;
     if (event.type === "tool-call") chars += event.call.arguments.length;
     if (chars > maxAnswerBytes) throw new ProviderError(FailureCode.PROVIDER_UNAVAILABLE);

@@ -65,6 +65,13 @@ describe("an answer in parts", () => {
     expect(await generate(fn)).toEqual({ ok: true, output: { kind: "text", text: "Héllo" } });
   });
 
+  it("has reasoning, which is no part of its text", async () => {
+    const reasoning = { type: "reasoning-delta", text: "hm" };
+    const fn: Fn = () => inParts(reasoning, text("a"), finish);
+    expect(await eventsOf(fn)).toEqual([reasoning, text("a"), finish]);
+    expect(await generate(fn)).toEqual({ ok: true, output: { kind: "text", text: "a" } });
+  });
+
   it("split inside a letter is put together", async () => {
     const parts = [...bytes("é𝄞")].map((byte) => Uint8Array.of(byte));
     const events = await eventsOf(() => inParts(...parts));

@@ -16,6 +16,21 @@ export function textOfContent(content: unknown): string | undefined {
   return text;
 }
 
+/** What a model says to itself: beside the content, by the names that hosts have for it, or in parts of it. */
+export function reasoningOf(message: JsonObject): string | undefined {
+  const beside = wordOf(message["reasoning_content"]) ?? wordOf(message["reasoning"]);
+  if (beside !== undefined) return beside;
+  const text = (partsOf(message["content"]) ?? []).map(thoughtOf).join("");
+  return text === "" ? undefined : text;
+}
+
+/** Mistral's thinking is itself a list of parts. */
+function thoughtOf(part: unknown): string {
+  const { type, text, thinking } = objectOf(part);
+  if (!thoughts.has(type)) return "";
+  return wordOf(text) ?? wordOf(thinking) ?? textOfContent(partsOf(thinking)) ?? "";
+}
+
 /** True for a message, or a part of one, in which the model refuses. */
 export function isRefusal({ refusal, content }: JsonObject): boolean {
   return (

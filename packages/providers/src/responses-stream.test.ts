@@ -80,9 +80,27 @@ describe("a stream of the Responses API", () => {
     });
   });
 
-  it("shows reasoning and every other event as a sign of life", () => {
+  it("tells reasoning and its summary apart from text, each part a paragraph", () => {
+    const frames = [
+      { type: "response.reasoning_summary_part.added", summary_index: 0 },
+      { type: "response.reasoning_summary_text.delta", delta: "one" },
+      { type: "response.reasoning_summary_part.added", summary_index: 1 },
+      { type: "response.reasoning_summary_text.delta", delta: "two" },
+      { type: "response.reasoning_text.delta", delta: "three" },
+    ];
+    expect(eventsOf([created, ...frames]).slice(0, -1)).toEqual([
+      { type: "progress" },
+      { type: "progress" },
+      { type: "reasoning-delta", text: "one" },
+      { type: "reasoning-delta", text: "\n\n" },
+      { type: "reasoning-delta", text: "two" },
+      { type: "reasoning-delta", text: "three" },
+    ]);
+  });
+
+  it("shows every other event as a sign of life", () => {
     const others = [
-      { type: "response.reasoning_summary_text.delta", delta: sentinel },
+      { type: "response.reasoning_text.delta", delta: { text: sentinel } },
       { type: "response.function_call_arguments.delta", delta: sentinel },
       { type: "response.web_search_call.searching" },
       { type: "keepalive" },

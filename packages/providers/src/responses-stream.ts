@@ -15,6 +15,7 @@ export function responsesStream(): FrameReader {
   let hadText = false;
   /** A call came that nobody can make. */
   let nameless = false;
+  let hadReasoning = false;
   const calls: ToolCall[] = [];
 
   function count(response: unknown, emit: Emit): void {
@@ -63,6 +64,18 @@ export function responsesStream(): FrameReader {
           emit({ type: "text-delta", text });
           return;
         }
+        case "response.reasoning_text.delta":
+        case "response.reasoning_summary_text.delta": {
+          const text = wordOf(frame["delta"]);
+          if (text === undefined) return;
+          hadReasoning = true;
+          emit({ type: "reasoning-delta", text });
+          return;
+        }
+        case "response.reasoning_summary_part.added":
+          // Each part is a paragraph of its own.
+          if (hadReasoning) emit({ type: "reasoning-delta", text: "\n\n" });
+          return;
         case "response.refusal.delta":
         case "response.refusal.done":
           refused = true;

@@ -31,6 +31,7 @@ export function toReply(events: readonly ProviderEvent[]): ProviderReply {
           ...(toolCalls.length === 0 ? {} : { toolCalls }),
           usage,
         };
+      case "reasoning-delta":
       case "progress":
     }
   }

@@ -1,29 +1,29 @@
 import type { AdmissionAsk } from "@sluice/contract";
-import { answerLength, sharedKeys, type AcquireCall, type AcquireParts } from "./acquire-call.ts";
+import {
+  answerLength,
+  keysOf,
+  pushArguments,
+  type AcquireCall,
+  type AcquireParts,
+} from "./acquire-call.ts";
 import type { RunScript } from "./run-script.ts";
 import type { Script } from "./scripts.ts";
-import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
-
-/** The answers of one call, and where this request's begins. */
-export interface BatchReply {
-  readonly reply: readonly unknown[];
-  readonly from: number;
-  /** The shard has no share of some limit, so it let nobody through that the limit counts. */
-  readonly lacksShare: boolean;
-}
 
 export interface AcquireBatch {
-  /**
-   * Sent with the others of this turn. Rejects when Redis does, or answers what the script never does; a key
-   * of another type that all share is an answer to all of them.
-   */
-  add(call: AcquireCall): Promise<BatchReply | WrongType>;
+  /** Sent with the others of this turn. */
+  add(waiting: WaitsForBatch): void;
 }
 
-interface Waiting {
+/** A request, and who hears the answer. */
+export interface WaitsForBatch {
   readonly call: AcquireCall;
-  readonly resolve: (reply: BatchReply | WrongType) => void;
-  readonly reject: (error: unknown) => void;
+  /**
+   * @param from where this request's answer begins in that of all
+   * @param lacksShare the shard has no share of some limit, so it let nobody through that the limit counts
+   */
+  answer(reply: readonly unknown[], from: number, lacksShare: boolean): void;
+  /** Redis rejects, or answers what the script never does. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -49,10 +49,10 @@ export function createAcquireBatch(options: {
   readonly beforeSend: () => void;
 }): AcquireBatch {
   const { parts, script, ask, run, head, beforeSend } = options;
-  const shared = sharedKeys(parts, ask, options.day);
+  const keys = keysOf(parts, ask, options.day);
   const length = answerLength(parts, ask);
   const tail = parts.policies.shares === undefined ? 0 : 1;
-  let waiting: Waiting[] = [];
+  let waiting: WaitsForBatch[] = [];
 
   const send = (): void => {
     const sent = waiting;
@@ -60,39 +60,39 @@ export function createAcquireBatch(options: {
     if (sent.length === 0) return;
     beforeSend();
     const { time, isTidy, ttlMs } = head();
-    const keys = [...shared];
     const args: (string | number)[] = [time, isTidy ? 1 : 0, sent.length, ttlMs];
-    for (const { call } of sent) {
-      for (const key of call.keys) keys.push(key);
-      for (const arg of call.args) args.push(arg);
-    }
+    pushArguments(args, sent);
     void answer(sent, run(script, keys, args));
   };
 
-  const answer = async (sent: readonly Waiting[], running: Promise<unknown>): Promise<void> => {
+  const answer = async (
+    sent: readonly WaitsForBatch[],
+    running: Promise<unknown>,
+  ): Promise<void> => {
+    let reply: unknown;
     try {
-      const reply = await running;
+      reply = await running;
       if (!Array.isArray(reply) || reply.length !== 1 + sent.length * length + tail) {
         throw new TypeError("sluice: Redis answered what the script never does");
       }
-      const lacksShare = tail > 0 && Number(reply.at(-1)) === 1;
-      for (const [index, { resolve }] of sent.entries()) {
-        resolve({ reply, from: 1 + index * length, lacksShare });
-      }
     } catch (error) {
-      for (const { resolve, reject } of sent) {
-        if (isWrongType(error)) resolve(wrongType);
-        else reject(error);
-      }
+      for (const one of sent) one.fail(error);
+      return;
+    }
+    const all: readonly unknown[] = reply;
+    const lacksShare = tail > 0 && Number(all.at(-1)) === 1;
+    let from = 1;
+    for (const one of sent) {
+      one.answer(all, from, lacksShare);
+      from += length;
     }
   };
 
   return {
-    add: (call) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ call, resolve, reject });
-        if (waiting.length === 1) queueMicrotask(send);
-        else if (waiting.length === mostPerCall) send();
-      }),
+    add(one) {
+      waiting.push(one);
+      if (waiting.length === 1) queueMicrotask(send);
+      else if (waiting.length === mostPerCall) send();
+    },
   };
 }

@@ -10,15 +10,17 @@ import {
   type BudgetParts,
 } from "./budget-lua.ts";
 import {
+  closeOwnLists,
   closeSharedSet,
-  lookAtOwnSet,
+  lookAtOwnList,
   lookAtSharedSet,
+  openOwnLists,
   openSharedSet,
-  readOwnSet,
   takeOwn,
   takeShared,
   type SetParts,
 } from "./in-flight-lua.ts";
+import { listsLua, sweepLua } from "./lists-lua.ts";
 import {
   aheadOfShare,
   closeShares,
@@ -49,23 +51,30 @@ export interface AcquirePlan {
 /** Arguments before the requests' own: the time or '', tidy, how many, and until the day may be forgotten. */
 const headArgs = 4;
 /** Of a request's answer, before its counts. */
-export const headReply = 5;
-/** In place of refused bits: a key of this request alone holds what somebody else left there. */
-export const wrongTypeBits = -1;
+export const headReply = 3;
+/** Limits fit into so many values, one bit each. */
+export const bitsOfLimits = 256;
+
+/** Whether requests bring their subjects. */
+export const namesSubjects = ({ inFlight, budgets }: Policies, hasBudget: boolean): boolean =>
+  inFlight.some(isOwn) || (hasBudget && budgets.some(isOwn));
+
+const isOwn = ({ scope }: { readonly scope: "user" | "global" }): boolean => scope === "user";
 
 /**
  * Decisions of one turn, in their order. For each, every dimension is looked at, then all are written or
  * none. A second run under the same id changes nothing and answers as the first. What can't be read is read
  * before anything is written, so a key of another type spoils nothing but the answers of those who name it.
  *
- * KEYS: what all share (sets in flight, rates, the day of budgets, where a shadow looks on, marks, and with
- * shards this one's shares), then of each request its own sets.
+ * KEYS: what requests count in, in the order of limits: in flight (a set of all, or the lists of subjects) and
+ * rates; then the day of budgets, where a shadow looks on marks, and with shards this one's shares.
  * ARGV: 1 now or '', 2 tidy ('1' or '0'), 3 how many requests, 4 milliseconds until the day's counts may be
- * forgotten; then of each request its id, and with budgets input, output, least output, price in, price out
- * ('' without a price) and, where subjects have budgets, its subject.
- * Reply: now in ms; then of each request: refused bits, would-refuse bits, bits of the sets it is in, wait of
- * rates in ms, output granted or -1, and as they stand after it: the count of each set, how far ahead each rate
- * is in µs, calls, tokens and cost of each budget. With shards at last 1 where this one has no share.
+ * forgotten; then the ids of all; where subjects have limits, the subjects of all; and with budgets of each
+ * request input, output, least output, price in, price out ('' without a price).
+ * Reply: now in ms; then of each request: refused bits + 256 × would-refuse bits + 65,536 × bits of what counts
+ * it in flight, wait of rates in ms, output granted or -1, and as they stand after it: each count in flight, how
+ * far ahead each rate is in µs, calls, tokens and cost of each budget. With shards at last 1 where this one has
+ * no share.
  */
 export function buildAcquireScript(plan: AcquirePlan): Script {
   const { policies, ask, leaseMs } = plan;
@@ -93,14 +102,8 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
     );
   };
 
-  type Counted = InFlightPolicy | RatePolicy;
-  const isShared = (policy: Counted): boolean => !("scope" in policy) || policy.scope === "global";
-  const shared: readonly Counted[] = [...inFlight, ...rates].filter(isShared);
-  const own = inFlight.filter((policy) => !isShared(policy));
   const keyOf = (policy: InFlightPolicy | RatePolicy): string =>
-    isShared(policy)
-      ? `KEYS[${shared.indexOf(policy) + 1}]`
-      : `KEYS[own + ${own.indexOf(policy as InFlightPolicy) + 1}]`;
+    `KEYS[${[...inFlight, ...rates].indexOf(policy) + 1}]`;
   const partsOf = <P extends Any>(policy: P) => ({
     name: nameOf(policy),
     policy,
@@ -112,12 +115,12 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
     key: keyOf(policy),
     limit: isSplit(policy) ? `${nameOf(policy)}_limit` : policy.limit,
   }));
-  const sharedSets = sets.filter(({ policy }) => isShared(policy));
-  const ownSets = sets.filter(({ policy }) => !isShared(policy));
+  const sharedSets = sets.filter(({ policy }) => !isOwn(policy));
+  const ownLists = sets.filter(({ policy }) => isOwn(policy));
   const days: BudgetParts[] = budgets.map(partsOf);
   const hasDay = days.length > 0;
   const placeOf = ({ policy }: SetParts): number => inFlight.indexOf(policy);
-  const dayPlace = shared.length + (hasDay ? 1 : 0);
+  const dayPlace = inFlight.length + rates.length + (hasDay ? 1 : 0);
   const marks = isMarked ? `KEYS[${dayPlace + 1}]` : undefined;
   const marksPlace = dayPlace + (isMarked ? 1 : 0);
   const shares: ShareParts | undefined = policies.shares && {
@@ -126,9 +129,10 @@ export function buildAcquireScript(plan: AcquirePlan): Script {
     inFlight: sets.filter(({ policy }) => isSplit(policy)),
     rates: rates.map(partsOf),
   };
-  const sharedCount = marksPlace + (shares === undefined ? 0 : 1);
-  const perRequest = hasDay ? budgetArgs(budgets.some(({ scope }) => scope === "user")) : 1;
-  const argOf = `${headArgs} + (r - 1) * ${perRequest} + 1`;
+  const hasSubjects = namesSubjects(policies, hasBudget);
+  const ids = `unpack(ARGV, ${headArgs + 1}, ${headArgs} + count)`;
+  const subjects = `unpack(ARGV, ${headArgs + 1} + count, ${headArgs} + count * 2)`;
+  const argOf = `${headArgs} + count * ${hasSubjects ? 2 : 1} + (r - 1) * ${hasDay ? budgetArgs : 0}`;
   const [first] = sharedSets;
 
   const counts = [
@@ -148,10 +152,13 @@ ${timeLua}
 local nowMs = math.floor(now)
 local expiry = string.format('%.0f', nowMs + ${leaseMs})
 ${rates.length > 0 ? gcraLua : ""}
-local ids = {}
-for r = 1, count do ids[r] = ARGV[${argOf}] end
+${ownLists.length > 0 ? `${listsLua}${sweepLua}\nlocal packedExpiry = struct.pack('<d', nowMs + ${leaseMs})` : ""}
 local reply = {nowMs}
-${lines("", [...(shares ? [openShares(shares)] : []), ...sharedSets.map(openSharedSet)])}
+${lines("", [
+  ...(shares ? [openShares(shares)] : []),
+  ...sharedSets.map((set) => openSharedSet(set, ids)),
+  ...ownLists.map((set) => openOwnLists(set, subjects)),
+])}
 ${lines(
   "",
   rates.map(
@@ -165,22 +172,20 @@ ${
         key: `KEYS[${dayPlace}]`,
         budgets: days,
         reservationMs: plan.reservationMs,
-        argOf,
+        ids,
+        subjects,
       })
     : ""
 }
-${marks === undefined ? "" : openMarks(marks, leaseMs)}
+${marks === undefined ? "" : openMarks(marks, leaseMs, ids)}
 for r = 1, count do
-  local id, own, arg, at = ids[r], ${sharedCount} + (r - 1) * ${own.length}, ${headArgs} + (r - 1) * ${perRequest}, 1 + (r - 1) * ${length}
-  local refused, would, inside, wait, granted, bad = 0, 0, 0, 0, -1, false
+  local id, arg, at = ARGV[${headArgs} + r], ${argOf}, 1 + (r - 1) * ${length}
+  ${hasSubjects ? `local subject = ARGV[${headArgs} + count + r]` : ""}
+  local refused, would, inside, wait, granted = 0, 0, 0, 0, -1
   local again = ${first === undefined ? "false" : `${first.name}_had[r] ~= false`}
   ${marks === undefined ? "" : readMark}
-  ${lines("  ", [...ownSets.map(readOwnSet), ...(hasDay ? [readDay] : [])])}
-  if bad then
-    for i = 1, ${length} do reply[at + i] = 0 end
-    reply[at + 1] = ${wrongTypeBits}
-  else
-    ${lines("    ", [...sharedSets.map(lookAtSharedSet), ...ownSets.map(lookAtOwnSet)])}
+  ${hasDay ? readDay : ""}
+  ${lines("  ", [...sharedSets.map(lookAtSharedSet), ...ownLists.map(lookAtOwnList)])}
     ${lines(
       "    ",
       rates.map((policy) => {
@@ -202,7 +207,7 @@ for r = 1, count do
     elseif refused == 0 then
       ${lines("      ", [
         ...sharedSets.map((set) => takeShared(set, placeOf(set))),
-        ...ownSets.map((set) => takeOwn(set, placeOf(set))),
+        ...ownLists.map((set) => takeOwn(set, placeOf(set))),
         ...rates
           .filter((policy) => mode(policy) !== "off")
           .map((policy) => {
@@ -212,15 +217,14 @@ for r = 1, count do
         ...(hasDay ? [chargeDay(days)] : []),
       ])}
     end
-    reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = refused, would, inside, math.ceil(wait), granted
+    reply[at + 1], reply[at + 2], reply[at + 3] = refused + ${bitsOfLimits} * would + ${bitsOfLimits ** 2} * inside, math.ceil(wait), granted
     ${lines(
       "    ",
       counts.map((count, index) => `reply[at + ${headReply + index + 1}] = ${count}`),
     )}
     ${marks === undefined ? "" : answerMarked(length)}
-  end
 end
-${lines("", sharedSets.map(closeSharedSet))}
+${lines("", [...sharedSets.map(closeSharedSet), ...ownLists.map(closeOwnLists)])}
 ${lines(
   "",
   rates.map(

@@ -4,12 +4,13 @@ import type {
   AdmissionReply,
   BudgetAsk,
   Clock,
+  Reason,
   SharedReservation,
 } from "@sluice/contract";
 import type { Day } from "@sluice/policy";
 import type { Leases } from "./leases.ts";
 import type { LocalAdmission } from "./local-admission.ts";
-import type { RemoteAnswer } from "./remote-store.ts";
+import type { RemoteAnswer } from "./question.ts";
 import { sharedReservation } from "./shared-reservation.ts";
 import type { Upkeep } from "./upkeep.ts";
 
@@ -36,6 +37,9 @@ export interface Admissions {
     day: Day,
   ): AdmissionLease;
 }
+
+const noReasons: readonly Reason[] = Object.freeze([]);
+const toReason = ({ reason }: { readonly reason: Reason }): Reason => reason;
 
 export function createAdmissions(parts: {
   readonly clock: Clock;
@@ -68,11 +72,11 @@ export function createAdmissions(parts: {
   };
 
   const toReservation: Admissions["toReservation"] = (subject, ask, budget, day, replied) => {
-    const { call, answer } = replied;
+    const { call, answer, lane } = replied;
     const outputTokens = answer.granted ?? budget.outputTokens;
     return sharedReservation({
       id: call.id,
-      key: call.budgetKey,
+      reserved: lane.reserved,
       ask: budget,
       outputTokens,
       upkeep,
@@ -83,12 +87,8 @@ export function createAdmissions(parts: {
 
   return {
     toReply(subject, ask, day, replied) {
-      const { call, answer } = replied;
-      const { isInside } = answer;
-      const held = leases.hold(
-        call.id,
-        call.inFlightKeys.map((key, index) => (isInside[index] === true ? key : `${key}:over`)),
-      );
+      const { call, answer, lane } = replied;
+      const held = leases.hold(call.id, call.subject, lane.countedBy(answer.insideBits));
       const reservation =
         ask?.budget && answer.granted !== undefined
           ? toReservation(subject, ask, ask.budget, day, replied)
@@ -96,8 +96,8 @@ export function createAdmissions(parts: {
       return {
         admitted: true,
         lease: toLease(held, subject, ask, day),
-        ...(reservation && { reservation }),
-        wouldRefuse: answer.would.map(({ reason }) => reason),
+        reservation,
+        wouldRefuse: answer.would.length === 0 ? noReasons : answer.would.map(toReason),
         // Only who shows it asks for it.
         get states() {
           return answer.states;

@@ -11,13 +11,19 @@ export interface Deadline {
     answer: Promise<Answer>,
     onUnknown?: (error: unknown) => void,
   ): Promise<Answer | undefined>;
+  /** The same for who waits without a promise. */
+  start(waiting: Waiting): void;
+  /** Its answer came. False where it was given up. */
+  end(waiting: Waiting): boolean;
   /** Gives up all that is waited for. */
   close(): void;
 }
 
-interface Waiting extends Linked {
-  readonly dueMs: number;
-  readonly giveUp: () => void;
+/** Who waits for an answer. */
+export interface Waiting extends Linked {
+  /** Written by the deadline. */
+  dueMs: number;
+  giveUp(): void;
 }
 
 /**
@@ -33,6 +39,11 @@ export function createDeadline(clock: Clock, limitMs: number): Deadline {
   let sweptMs = 0;
   let wasLate = false;
 
+  const giveUp = (waiting: Waiting): void => {
+    all.delete(waiting);
+    waiting.giveUp();
+  };
+
   const sweep = (): void => {
     const now = clock.monotonicMs();
     // Timers run before sockets are read.
@@ -41,34 +52,31 @@ export function createDeadline(clock: Clock, limitMs: number): Deadline {
     if (wasLate) return;
     for (const waiting of all) {
       if (waiting.dueMs > now) return;
-      waiting.giveUp();
+      giveUp(waiting);
     }
     if (all.size > 0) return;
     stop?.();
     stop = undefined;
   };
 
+  const start = (waiting: Waiting): void => {
+    waiting.dueMs = clock.monotonicMs() + limitMs;
+    all.add(waiting);
+    if (stop !== undefined) return;
+    sweptMs = clock.monotonicMs();
+    stop = clock.every(everyMs, sweep);
+  };
+
   return {
+    start,
+    end: (waiting) => all.delete(waiting),
     within: <Answer>(answer: Promise<Answer>, onUnknown?: (error: unknown) => void) =>
       new Promise<Answer | undefined>((resolve) => {
-        let isLate = false;
-        const waiting: Waiting = {
-          dueMs: clock.monotonicMs() + limitMs,
-          giveUp() {
-            isLate = true;
-            all.delete(waiting);
-            resolve(undefined);
-          },
-        };
-        all.add(waiting);
-        if (stop === undefined) {
-          sweptMs = clock.monotonicMs();
-          stop = clock.every(everyMs, sweep);
-        }
+        const waiting: Waiting = { dueMs: 0, giveUp: () => resolve(undefined) };
+        start(waiting);
         const settle = (value: Answer): void => {
-          all.delete(waiting);
-          if (isLate) onUnknown?.(undefined);
-          else resolve(value);
+          if (all.delete(waiting)) resolve(value);
+          else onUnknown?.(undefined);
         };
         const fail = (error: unknown): void => {
           all.delete(waiting);
@@ -78,7 +86,7 @@ export function createDeadline(clock: Clock, limitMs: number): Deadline {
         answer.then(settle, fail);
       }),
     close() {
-      for (const waiting of all) waiting.giveUp();
+      for (const waiting of all) giveUp(waiting);
       stop?.();
       stop = undefined;
     },

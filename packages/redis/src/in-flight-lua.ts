@@ -1,8 +1,9 @@
 import type { GateMode } from "@sluice/contract";
+import { sizeOf } from "./lists-lua.ts";
 import type { InFlightPolicy } from "./policies.ts";
 import { setTtlMs } from "./scripts.ts";
 
-/** A set of requests in flight, in a script. What a shadow would have refused is beside the set. */
+/** Requests in flight, in a script: a set of all, or the lists of subjects. What a shadow would have refused is in neither. */
 export interface SetParts {
   readonly name: string;
   readonly key: string;
@@ -15,9 +16,9 @@ export interface SetParts {
 }
 
 /** Its count, exact where it matters, and which of the ids it has already. */
-export function openSharedSet({ name, key, limit, mode }: SetParts): string {
+export function openSharedSet({ name, key, limit, mode }: SetParts, ids: string): string {
   return `local ${name}_n = redis.call('ZCARD', ${key})
-local ${name}_add, ${name}_over = {'ZADD', ${key}}, {'ZADD', ${key} .. ':over'}
+local ${name}_add = {'ZADD', ${key}}
 ${
   mode === "off"
     ? ""
@@ -27,7 +28,7 @@ ${
 end`
 }
 local ${name}_fresh = ${name}_n == 0
-local ${name}_had = redis.call('ZMSCORE', ${key}, unpack(ids))`;
+local ${name}_had = redis.call('ZMSCORE', ${key}, ${ids})`;
 }
 
 export function lookAtSharedSet({ name, limit, mode, refuse }: SetParts): string {
@@ -38,49 +39,38 @@ export function lookAtSharedSet({ name, limit, mode, refuse }: SetParts): string
     end`;
 }
 
-export function takeShared({ name, mode }: SetParts, place: number): string {
-  const take = `${name}_n = ${name}_n + 1
+export function takeShared(set: SetParts, place: number): string {
+  const { name } = set;
+  return unlessFull(
+    set,
+    `${name}_n = ${name}_n + 1
       inside = inside + ${2 ** place}
       ${name}_add[#${name}_add + 1] = expiry
-      ${name}_add[#${name}_add + 1] = id`;
-  if (mode !== "shadow") return take;
-  return `if ${name}_full then
-      ${name}_over[#${name}_over + 1] = expiry
-      ${name}_over[#${name}_over + 1] = id
-    else
-      ${take}
-    end`;
+      ${name}_add[#${name}_add + 1] = id`,
+  );
 }
 
-export function closeSharedSet({ name, key, mode }: SetParts): string {
+export function closeSharedSet({ name, key }: SetParts): string {
   return `if #${name}_add > 2 then
   redis.call(unpack(${name}_add))
   if ${name}_fresh or tidy then redis.call('PEXPIRE', ${key}, ${setTtlMs}) end
 end
-${
-  mode === "shadow"
-    ? `if #${name}_over > 2 then
-  redis.pcall(unpack(${name}_over))
-  redis.call('PEXPIRE', ${key} .. ':over', ${setTtlMs})
-end`
-    : ""
-}
-if tidy then
-  redis.call('ZREMRANGEBYSCORE', ${key}, '-inf', nowMs)
-  redis.pcall('ZREMRANGEBYSCORE', ${key} .. ':over', '-inf', nowMs)
-end`;
+if tidy then redis.call('ZREMRANGEBYSCORE', ${key}, '-inf', nowMs) end`;
 }
 
-export function readOwnSet({ name, key }: SetParts): string {
-  return `local ${name}_n, ${name}_full = redis.pcall('ZCARD', ${key}), false
-  if type(${name}_n) == 'table' then bad = true end`;
+export function openOwnLists({ name, key }: SetParts, subjects: string): string {
+  return `local ${name}_read = redis.call('HMGET', ${key}, 's', ${subjects})
+local ${name}_now, ${name}_set = {}, {'HSET', ${key}}`;
 }
 
-export function lookAtOwnSet({ name, key, limit, mode, refuse }: SetParts): string {
-  if (mode === "off") return "";
-  return `if ${name}_n >= ${limit} and not again then
-      redis.call('ZREMRANGEBYSCORE', ${key}, '-inf', nowMs)
-      ${name}_n = redis.call('ZCARD', ${key})
+export function lookAtOwnList({ name, limit, mode, refuse }: SetParts): string {
+  const look = `local ${name}_list = ${name}_now[subject] or ${name}_read[r + 1] or ''
+    local ${name}_n, ${name}_full = ${sizeOf(`${name}_list`)}, false`;
+  if (mode === "off") return look;
+  return `${look}
+    if ${name}_n >= ${limit} and not again then
+      ${name}_list = live(${name}_list)
+      ${name}_n = ${sizeOf(`${name}_list`)}
       if ${name}_n >= ${limit} then
         ${name}_full = true
         ${refuse}
@@ -88,16 +78,34 @@ export function lookAtOwnSet({ name, key, limit, mode, refuse }: SetParts): stri
     end`;
 }
 
-export function takeOwn({ name, key, mode }: SetParts, place: number): string {
-  const take = `inside = inside + ${2 ** place}
-      redis.call('ZADD', ${key}, expiry, id)
-      if ${name}_n == 0 or tidy then redis.call('PEXPIRE', ${key}, ${setTtlMs}) end
-      ${name}_n = ${name}_n + 1`;
-  if (mode !== "shadow") return take;
-  return `if ${name}_full then
-      redis.pcall('ZADD', ${key} .. ':over', expiry, id)
-      redis.call('PEXPIRE', ${key} .. ':over', ${setTtlMs})
-    else
+export function takeOwn(set: SetParts, place: number): string {
+  const { name } = set;
+  return unlessFull(
+    set,
+    `inside = inside + ${2 ** place}
+      ${name}_list, ${name}_n = ${name}_list .. packedExpiry .. id, ${name}_n + 1
+      ${name}_now[subject] = ${name}_list
+      local n = #${name}_set
+      ${name}_set[n + 1], ${name}_set[n + 2] = subject, ${name}_list`,
+  );
+}
+
+export function closeOwnLists({ name, key }: SetParts): string {
+  return `if #${name}_set > 2 then
+  local isFresh = not ${name}_read[1]
+  if isFresh then
+    local n = #${name}_set
+    ${name}_set[n + 1], ${name}_set[n + 2] = 's', cursorText('0')
+  end
+  redis.call(unpack(${name}_set))
+  if isFresh or tidy then redis.call('PEXPIRE', ${key}, ${setTtlMs}) end
+end
+if tidy and ${name}_read[1] then sweep(${key}, ${name}_read[1]) end`;
+}
+
+function unlessFull({ name, mode }: SetParts, take: string): string {
+  if (mode !== "shadow") return `do\n      ${take}\n      end`;
+  return `if not ${name}_full then
       ${take}
     end`;
 }

@@ -2,6 +2,8 @@ import { createHmac } from "node:crypto";
 
 /** Where the counts of one namespace stand in Redis. */
 export interface Keys {
+  /** How all of them begin. */
+  readonly shard: string;
   readonly globalInFlight: string;
   readonly messageRate: string;
   readonly toolRate: string;
@@ -13,7 +15,10 @@ export interface Keys {
   readonly shares: string;
   /** Who splits them, and when. */
   readonly rebalance: string;
-  userInFlight(subject: string): string;
+  /** Subjects' requests in flight, by subject. */
+  readonly usersInFlight: string;
+  /** Which process counts a subject in its memory. */
+  claim(subject: string): string;
   /** What a day cost all, and its reservations. */
   budgets(day: string): string;
   /** What it cost each subject. */
@@ -61,6 +66,7 @@ export function createKeys(
 ): Keys {
   const tag = `{adm:${namespace}:${shard}}`;
   return {
+    shard: tag,
     globalInFlight: `${tag}:in`,
     messageRate: `${tag}:msg`,
     toolRate: `${tag}:tool`,
@@ -68,7 +74,8 @@ export function createKeys(
     processes: `${tag}:processes`,
     shares: `${tag}:share`,
     rebalance: `${tag}:rebalance`,
-    userInFlight: (subject) => `${tag}:in:${hashed(subject)}`,
+    usersInFlight: `${tag}:in:users`,
+    claim: (subject) => `${tag}:in:${hashed(subject)}:own`,
     budgets: (day) => `${tag}:day:${day}`,
     userBudgets: (day) => `${tag}:day:${day}:users`,
     hashed,

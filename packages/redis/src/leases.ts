@@ -1,26 +1,65 @@
 import type { AdmissionLease, Clock } from "@sluice/contract";
+import type { Counted } from "./counted.ts";
 import { createLinkedSet, type Linked } from "./linked-set.ts";
 import type { Upkeep } from "./upkeep.ts";
 
-interface Live extends Linked {
+/** One object is what is known of a lease and the lease itself. */
+class Live implements AdmissionLease, Linked {
+  before: Linked | undefined = undefined;
+  after: Linked | undefined = undefined;
   readonly id: string;
-  readonly keys: readonly string[];
+  readonly subject: string | undefined;
+  readonly counted: readonly Counted[];
   readonly startedMs: number;
   /** When somebody last said that it goes on. */
   touchedMs: number;
   /** What Redis was last told of that. */
   toldMs: number;
-  isOver: boolean;
+  isOver = false;
+  readonly #of: Holder;
+  constructor(
+    of: Holder,
+    id: string,
+    subject: string | undefined,
+    counted: readonly Counted[],
+    startedMs: number,
+    nowMs: number,
+  ) {
+    this.id = id;
+    this.subject = subject;
+    this.counted = counted;
+    this.startedMs = startedMs;
+    this.touchedMs = nowMs;
+    this.toldMs = nowMs;
+    this.#of = of;
+  }
+  release(): void {
+    this.#of.release(this);
+  }
+  renew(): void {
+    this.#of.renew(this);
+  }
+}
+
+interface Holder {
+  release(live: Live): void;
+  renew(live: Live): void;
 }
 
 /** The requests of this process that are in flight. */
 export interface Leases {
   readonly size: number;
   /**
-   * @param keys the sets that Redis counted it in
+   * @param subject as it stands in Redis
+   * @param counted what counts it there
    * @param startedMs of one that was in flight before, by the monotonic clock
    */
-  hold(id: string, keys: readonly string[], startedMs?: number): AdmissionLease;
+  hold(
+    id: string,
+    subject: string | undefined,
+    counted: readonly Counted[],
+    startedMs?: number,
+  ): AdmissionLease;
   /** One that is held elsewhere ended, and took so long. */
   ended(tookMs: number): void;
   /** Tells Redis of all that live, whatever it knows: after a loss it may know nothing. */
@@ -57,8 +96,9 @@ export function createLeases(options: {
 
   const tell = (live: Live): void => {
     live.toldMs = live.touchedMs;
-    for (const key of live.keys) {
-      upkeep.add({ do: "beat", key, id: live.id, atMs: live.touchedMs, leaseMs });
+    const { id, subject, touchedMs } = live;
+    for (const counted of live.counted) {
+      upkeep.add({ do: "beat", counted, id, subject, atMs: touchedMs, leaseMs });
     }
   };
 
@@ -91,32 +131,34 @@ export function createLeases(options: {
     place = (place + 1) % remembered;
   };
 
+  const holder: Holder = {
+    release(live) {
+      if (!end(live)) return;
+      remember(clock.monotonicMs() - live.startedMs);
+      const { id, subject } = live;
+      for (const counted of live.counted) upkeep.add({ do: "release", counted, id, subject });
+    },
+    renew(live) {
+      const renewedMs = clock.monotonicMs();
+      if (!heartbeat || live.isOver) return;
+      if (live.touchedMs + leaseMs <= renewedMs || live.startedMs + maxAgeMs <= renewedMs) return;
+      live.touchedMs = renewedMs;
+      // The next beat would come too late for it, or just in time.
+      if (live.toldMs + leaseMs <= nextBeatMs + leaseMs / 10) tell(live);
+    },
+  };
+
   return {
     get size() {
       return all.size;
     },
     ended: remember,
-    hold(id, keys, startedMs = clock.monotonicMs()) {
-      const now = clock.monotonicMs();
-      const live: Live = { id, keys, startedMs, touchedMs: now, toldMs: now, isOver: false };
+    hold(id, subject, counted, startedMs) {
+      const nowMs = clock.monotonicMs();
+      const live = new Live(holder, id, subject, counted, startedMs ?? nowMs, nowMs);
       all.add(live);
       if (stopBeats === undefined) startBeats();
-      return {
-        release() {
-          if (!end(live)) return;
-          remember(clock.monotonicMs() - live.startedMs);
-          for (const key of keys) upkeep.add({ do: "release", key, id });
-        },
-        renew() {
-          const renewedMs = clock.monotonicMs();
-          if (!heartbeat || live.isOver) return;
-          if (live.touchedMs + leaseMs <= renewedMs || live.startedMs + maxAgeMs <= renewedMs)
-            return;
-          live.touchedMs = renewedMs;
-          // The next beat would come too late for it, or just in time.
-          if (live.toldMs + leaseMs <= nextBeatMs + leaseMs / 10) tell(live);
-        },
-      };
+      return live;
     },
     tellAll() {
       for (const live of all) tell(live);

@@ -27,6 +27,7 @@ describe("a linked set", () => {
             Array.from(model, (one) => one.number),
           );
           expect(linked.size).toBe(model.size);
+          expect(linked.first).toBe([...model][0]);
         }
       }),
     );

@@ -8,11 +8,11 @@ import type { Keys } from "./keys.ts";
 export const marksKey = (keys: Keys): string => `${keys.globalInFlight}:would`;
 
 /** @param key where the marks of all are */
-export function openMarks(key: string, leaseMs: number): string {
+export function openMarks(key: string, leaseMs: number, ids: string): string {
   return `local turn = math.floor(nowMs / ${leaseMs})
 local marks = {'HSET', ${key} .. ':' .. turn}
-local marked = redis.pcall('HMGET', marks[2], unpack(ids))
-local markedBefore = redis.pcall('HMGET', ${key} .. ':' .. turn - 1, unpack(ids))`;
+local marked = redis.pcall('HMGET', marks[2], ${ids})
+local markedBefore = redis.pcall('HMGET', ${key} .. ':' .. turn - 1, ${ids})`;
 }
 
 export const readMark = `local mark = marked[r] or markedBefore[r]

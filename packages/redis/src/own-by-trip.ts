@@ -3,7 +3,7 @@ import type { Day } from "@sluice/policy";
 import type { Admissions } from "./admissions.ts";
 import { bothLeases, bothRefuse, type OwnAdmission, type OwnReply } from "./own-admission.ts";
 import type { Refusals } from "./refusals.ts";
-import type { RemoteAnswer } from "./remote-store.ts";
+import type { RemoteAnswer } from "./question.ts";
 import type { WithoutRedis } from "./without-redis.ts";
 
 export interface OwnByTripParts {

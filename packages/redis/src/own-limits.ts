@@ -26,6 +26,7 @@ export interface OwnLimits extends OwnAdmission {
 export interface OwnLimitsParts extends Omit<OwnByTripParts, "leaseMs" | "clock"> {
   readonly settings: RedisAdmissionSettings;
   readonly shards: Pick<Shards, "keysOf">;
+  readonly newId: () => string;
   readonly run: RunScript;
   readonly upkeep: Upkeep;
   readonly leases: Leases;
@@ -72,7 +73,14 @@ function toSubjectLeases(
     ...settings,
     ...own,
     capacity: settings.maxLeases,
-    setKeyOf: (subject) => shards.keysOf(subject).userInFlight(subject),
+    claimKeyOf: (subject) => shards.keysOf(subject).claim(subject),
+    placeOf(subject) {
+      const keys = shards.keysOf(subject);
+      return {
+        subject: keys.hashed(subject),
+        counted: { shard: keys.shard, set: undefined, lists: keys.usersInFlight },
+      };
+    },
     calls: createSubjectCalls({
       ...parts,
       ...settings,
@@ -80,9 +88,9 @@ function toSubjectLeases(
       // What ended in this turn makes room first.
       beforeSend: () => upkeep.send(),
     }),
-    giveBack(key, id, error) {
+    giveBack(place, id, error) {
       if (error instanceof Error && unsent.test(error.message)) return;
-      upkeep.add({ do: "release", key, id });
+      upkeep.add({ do: "release", ...place, id });
     },
   });
 }

@@ -24,7 +24,7 @@ export interface InFlightPolicy extends Policy {
   readonly limit: number;
   /** Of one subject, or of all. */
   readonly scope: "user" | "global";
-  readonly keyOf: (keys: Keys, subject: string) => string;
+  readonly keyOf: (keys: Keys) => string;
 }
 
 export interface RatePolicy extends Policy {
@@ -79,7 +79,7 @@ export function toPolicies(settings: RedisAdmissionSettings): Policies {
       limit: userInFlight.limit,
       mode: userInFlight.mode,
       isCandidate: false,
-      keyOf: (keys, subject) => keys.userInFlight(subject),
+      keyOf: (keys) => keys.usersInFlight,
     });
   }
   if (globalInFlight?.candidate !== undefined) {
@@ -99,7 +99,7 @@ export function toPolicies(settings: RedisAdmissionSettings): Policies {
       limit: userInFlight.candidate,
       mode: "shadow",
       isCandidate: true,
-      keyOf: (keys, subject) => keys.userInFlight(subject) + candidateSuffix,
+      keyOf: (keys) => keys.usersInFlight + candidateSuffix,
     });
   }
   const rates: RatePolicy[] = [];

@@ -1,9 +1,10 @@
 import type { BudgetUse } from "@sluice/contract";
+import { reservationBytes } from "./budget-lua.ts";
 import { createKeys } from "./keys.ts";
 
 /** What is read with. ioredis' `Redis` and `Cluster` have it. */
 export interface BudgetClient {
-  hgetall(key: string): Promise<Readonly<Record<string, string>>>;
+  hgetallBuffer(key: string): Promise<Readonly<Record<string, Buffer>>>;
   /** Seconds and microseconds, by Redis' own clock. */
   time(): Promise<readonly (number | string)[]>;
 }
@@ -45,7 +46,10 @@ export async function readGlobalBudget(
   { namespace, day }: ReadGlobalBudgetOptions,
 ): Promise<GlobalBudgetUse | undefined> {
   const key = createKeys(namespace, "").budgets(day);
-  const [fields, [seconds, microseconds]] = await Promise.all([client.hgetall(key), client.time()]);
+  const [fields, [seconds, microseconds]] = await Promise.all([
+    client.hgetallBuffer(key),
+    client.time(),
+  ]);
   const entries = Object.entries(fields);
   if (entries.length === 0) return undefined;
   const nowMs = Number(seconds) * 1000 + Number(microseconds) / 1000;
@@ -56,10 +60,10 @@ export async function readGlobalBudget(
   };
   let open = nothing;
   let expired = nothing;
-  for (const [name, text] of entries) {
+  for (const [name, packed] of entries) {
     // Longer names are ids of calls.
     if (name.length === 1) continue;
-    const reservation = parseReservation(text);
+    const reservation = parseReservation(packed);
     if (reservation === undefined) continue;
     const { dueMs, whole, prompt } = reservation;
     settled = add(settled, dueMs === undefined ? prompt : whole, -1);
@@ -71,25 +75,23 @@ export async function readGlobalBudget(
 
 const nothing: BudgetUse = { calls: 0, tokens: 0, costNanoUsd: 0 };
 
-/**
- * As scripts write it: deadline, or x once that was seen to be over; input, output, and the price of each.
- * Undefined where only the subject was charged.
- */
-function parseReservation(text: string): Reservation | undefined {
-  const [due, input, output, priceIn, priceOut] = text.split(" ");
-  if (output === "-") return undefined;
-  const [inputTokens, outputTokens] = [toNumber(input), toNumber(output)];
+/** As scripts write it. Undefined where only the subject was charged. */
+function parseReservation(packed: Buffer): Reservation | undefined {
+  const at = (place: number): number => toFinite(packed.readDoubleLE(place * 8));
+  if (packed.length < reservationBytes) throw notABudget();
+  const [dueMs, inputTokens, outputTokens, priceIn, priceOut] = [at(0), at(1), at(2), at(3), at(4)];
+  if (outputTokens < 0) return undefined;
   const prompt: BudgetUse = {
     calls: 1,
     tokens: inputTokens,
-    costNanoUsd: inputTokens * toNumber(priceIn),
+    costNanoUsd: inputTokens * priceIn,
   };
   const answer: BudgetUse = {
     calls: 0,
     tokens: outputTokens,
-    costNanoUsd: outputTokens * toNumber(priceOut),
+    costNanoUsd: outputTokens * priceOut,
   };
-  return { dueMs: due === "x" ? undefined : toNumber(due), whole: add(prompt, answer), prompt };
+  return { dueMs: dueMs < 0 ? undefined : dueMs, whole: add(prompt, answer), prompt };
 }
 
 function add(one: BudgetUse, other: BudgetUse, times = 1): BudgetUse {
@@ -101,8 +103,16 @@ function add(one: BudgetUse, other: BudgetUse, times = 1): BudgetUse {
 }
 
 /** @throws TypeError */
-function toNumber(value = ""): number {
-  const number = value === "" ? Number.NaN : Number(value);
-  if (Number.isFinite(number)) return number;
-  throw new TypeError("the day's budget in Redis is not as a store writes it");
+function toNumber(value: Buffer | undefined): number {
+  const text = value?.toString() ?? "";
+  return toFinite(text === "" ? Number.NaN : Number(text));
 }
+
+/** @throws TypeError */
+function toFinite(number: number): number {
+  if (Number.isFinite(number)) return number;
+  throw notABudget();
+}
+
+const notABudget = (): TypeError =>
+  new TypeError("the day's budget in Redis is not as a store writes it");

@@ -3,15 +3,21 @@ import type {
   AdmissionReply,
   AdmissionStore,
   BudgetAsk,
+  GateMode,
   SharedReply,
   ToolRateReply,
 } from "@sluice/contract";
 import { dayTeller, type Day } from "@sluice/policy";
 import { createAdmissions } from "./admissions.ts";
-import { parseAdmissionOptions, type RedisAdmissionOptions } from "./admission-options.ts";
+import {
+  parseAdmissionOptions,
+  type RedisAdmissionOptions,
+  type RedisAdmissionSettings,
+} from "./admission-options.ts";
 import { createDeadline } from "./deadline.ts";
 import { describeSettings } from "./describe-settings.ts";
 import { createGlobalBlocks } from "./global-blocks.ts";
+import { createIds } from "./ids.ts";
 import { createLeases } from "./leases.ts";
 import { createLocalAdmission } from "./local-admission.ts";
 import { assertClient } from "./redis-client.ts";
@@ -29,7 +35,9 @@ const upkeepCapacity = 100_000;
 
 /** A store over Redis, and what its owner waits for. */
 export interface RedisAdmission extends AdmissionStore {
-  takeTool(subject: string): Promise<ToolRateReply | "unavailable">;
+  takeTool(subject: string, mode?: GateMode): Promise<ToolRateReply | "unavailable">;
+  /** Of the same limits on the same client, over a namespace of its own. Its losses are not told to `onState`. */
+  apart(): RedisAdmission;
   /** Resolves once releases and settlements that had come are answered. */
   flush(): Promise<void>;
   state(): RedisAdmissionState;
@@ -55,8 +63,18 @@ export function redisAdmission(
   timeForTests?: () => number,
 ): RedisAdmission {
   const settings = parseAdmissionOptions(options);
-  const { client, clock, processId, leaseMs, maxLeases } = settings;
-  assertClient("redisAdmission.client", client);
+  assertClient("redisAdmission.client", settings.client);
+  return openAdmission(settings, timeForTests);
+}
+
+/** No namespace of an option holds a colon, so none is met. */
+const apartSuffix = ":apart";
+
+function openAdmission(
+  settings: RedisAdmissionSettings,
+  timeForTests: (() => number) | undefined,
+): RedisAdmission {
+  const { client, clock, processId, leaseMs, maxLeases, toolRate } = settings;
   const shards = createShards(settings);
   const keys = shards.first;
   const scripts = scriptRunner(client);
@@ -70,10 +88,12 @@ export function redisAdmission(
     canSend: () => client.status === "ready",
     onProcesses: (count) => local.setProcesses(count),
   });
+  const processes = { shard: keys.shard, set: keys.processes, lists: undefined };
   const join = (): void => {
     const atMs = clock.monotonicMs();
-    upkeep.add({ do: "join", key: keys.processes, id: processId, atMs, leaseMs });
+    upkeep.add({ do: "join", counted: processes, id: processId, atMs, leaseMs });
   };
+  const newId = createIds(processId);
   const leases = createLeases({ ...settings, upkeep });
   const isInBlocks = settings.globalBlocks !== undefined;
   const remote = createRemoteStore({
@@ -83,6 +103,7 @@ export function redisAdmission(
       : settings,
     shards,
     clock,
+    newId,
     run: scripts.run,
     upkeep,
     scriptTime,
@@ -148,6 +169,7 @@ export function redisAdmission(
         settings,
         keys,
         shards,
+        newId,
         run: scripts.run,
         upkeep,
         leases,
@@ -204,10 +226,18 @@ export function redisAdmission(
       if (!breaker.allows()) return withoutRedis.acquire(subject, ask);
       return acquire(subject, ask, dayOf(clock.wallMs()));
     },
-    async takeTool() {
-      const reply = breaker.allows() ? heard(await remote.takeTool()) : undefined;
-      return reply ?? withoutRedis.takeTool();
+    async takeTool(_, mode = toolRate?.mode ?? "off") {
+      // Before the breaker is asked: what it lets through to look must reach Redis.
+      if (toolRate === undefined || mode === "off") return { allowed: true };
+      const asked = { ...toolRate, mode };
+      const reply = breaker.allows() ? heard(await remote.takeTool(asked)) : undefined;
+      return reply ?? withoutRedis.takeTool(mode);
     },
+    apart: () =>
+      openAdmission(
+        { ...settings, namespace: settings.namespace + apartSuffix, onState: undefined },
+        timeForTests,
+      ),
     describe: () => describeSettings(settings),
     flush: () => upkeep.flush(),
     state: () => ({

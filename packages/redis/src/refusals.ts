@@ -5,7 +5,7 @@ import {
   type AdmissionReply,
   type Clock,
 } from "@sluice/contract";
-import type { AcquireAnswer } from "./acquire-call.ts";
+import type { AcquireAnswer } from "./acquire-answer.ts";
 import { isObserved, modesName, type Policies } from "./policies.ts";
 
 type Refusal = Extract<AdmissionReply, { admitted: false }>;

@@ -6,18 +6,15 @@ import {
   type ToolRateReply,
 } from "@sluice/contract";
 import type { Day } from "@sluice/policy";
-import {
-  decodeAcquire,
-  encodeAcquire,
-  type AcquireAnswer,
-  type AcquireCall,
-  type AcquireParts,
-} from "./acquire-call.ts";
-import { createAcquireBatch, type AcquireBatch } from "./acquire-batch.ts";
+import { countedBy, encodeAcquire, type AcquireCall, type AcquireParts } from "./acquire-call.ts";
+import { createAcquireBatch } from "./acquire-batch.ts";
 import { buildAcquireScript } from "./acquire-script.ts";
 import type { RedisAdmissionSettings } from "./admission-options.ts";
+import type { Counted } from "./counted.ts";
 import { createDeadline } from "./deadline.ts";
-import { modeNumbers, modesName, toPolicies, type Policies } from "./policies.ts";
+import { Question, type RemoteAnswer } from "./question.ts";
+import { createLane, type Lane } from "./lane.ts";
+import { modesName, toPolicies, type Policies } from "./policies.ts";
 import type { RunScript } from "./run-script.ts";
 import { toolScript, upkeepScript, type Script } from "./scripts.ts";
 import type { Shards } from "./shards.ts";
@@ -26,16 +23,10 @@ import { createShares, type Shares } from "./shares.ts";
 import type { Upkeep } from "./upkeep.ts";
 import { isWrongType, wrongType, type WrongType } from "./wrong-type.ts";
 
-/** What Redis answered, and what was asked. */
-export interface RemoteAnswer {
-  readonly answer: AcquireAnswer;
-  readonly call: AcquireCall;
-  /** Where its subject is counted. */
-  readonly shard: number;
-}
-
 /** Of what is asked of Redis; undefined: no answer in time. */
 export type Remote<Answer> = Promise<Answer | WrongType | undefined>;
+
+export type ToolRate = NonNullable<RedisAdmissionSettings["toolRate"]>;
 
 /** Decisions by scripts, each one trip. */
 export interface RemoteStore {
@@ -45,9 +36,13 @@ export interface RemoteStore {
   acquire(subject: string, ask: AdmissionAsk | undefined, day: Day): Remote<RemoteAnswer>;
   /** Another call of a request in flight: its budgets alone. */
   reserve(subject: string, ask: AdmissionAsk, budget: BudgetAsk, day: Day): Remote<RemoteAnswer>;
-  takeTool(): Remote<ToolRateReply>;
+  takeTool(rate: ToolRate): Remote<ToolRateReply>;
   /** Where a request would be counted, for one that was let in without Redis. */
-  place(subject: string): { readonly id: string; readonly keys: readonly string[] };
+  place(subject: string): {
+    readonly id: string;
+    readonly subject: string | undefined;
+    readonly counted: readonly Counted[];
+  };
   close(): void;
 }
 
@@ -59,12 +54,13 @@ export function createRemoteStore(parts: {
   readonly settings: RedisAdmissionSettings;
   readonly shards: Shards;
   readonly clock: Clock;
+  readonly newId: () => string;
   readonly run: RunScript;
   readonly upkeep: Upkeep;
   readonly scriptTime: () => string;
 }): RemoteStore {
-  const { settings, shards, clock, run, upkeep, scriptTime } = parts;
-  const { leaseMs, reservationMs, processId, toolRate } = settings;
+  const { settings, shards, clock, newId, run, upkeep, scriptTime } = parts;
+  const { leaseMs, reservationMs, processId } = settings;
   const policies = toPolicies(settings);
   const budgets: Policies = { ...policies, inFlight: [], rates: [], shares: undefined };
   const ofShards = (of: Policies): readonly AcquireParts[] =>
@@ -91,14 +87,11 @@ export function createRemoteStore(parts: {
       deadline,
     });
   // One for each combination of modes, of which there are few.
-  const batches = new Map<string, AcquireBatch>();
-  let batchDay = "";
-  const emissionMs = toolRate === undefined ? 0 : toolRate.perMs / toolRate.count;
-  let lastId = 0;
+  const lanes = new Map<string, Lane>();
+  const lastLanes: Readonly<Record<What, (Lane | undefined)[]>> = { all: [], budgets: [] };
+  let lanesDay = "";
   /** Sets of a shard are tidied three times in a lease time; what is over counts nowhere in between. */
   const tidyAtMs = shards.all.map(() => 0);
-
-  const newId = (): string => `${processId}:${((lastId += 1)).toString(36)}`;
 
   const isTidy = (shard: number): boolean => {
     const now = clock.monotonicMs();
@@ -110,75 +103,71 @@ export function createRemoteStore(parts: {
   const scriptOf = (of: Policies, ask: AdmissionAsk | undefined): Script =>
     buildAcquireScript({ policies: of, ask, leaseMs, reservationMs });
 
-  /** Of those that a script of their own is for: the same shard, limits, modes and day. */
-  const batchOf = (
-    what: What,
-    shard: number,
-    ask: AdmissionAsk | undefined,
-    day: Day,
-  ): AcquireBatch => {
-    if (day.name !== batchDay) {
-      batches.clear();
-      batchDay = day.name;
-    }
+  const openLane = (what: What, shard: number, ask: AdmissionAsk | undefined, day: Day): Lane => {
+    const ofShard = at(what, shard);
+    const batch = createAcquireBatch({
+      parts: ofShard,
+      script: scriptOf(ofShard.policies, ask),
+      ask,
+      day: day.name,
+      run,
+      head: () => ({
+        time: scriptTime(),
+        isTidy: isTidy(shard),
+        ttlMs: Math.max(0, Math.ceil(day.endsMs - clock.wallMs())) + dayMs + reservationMs,
+      }),
+      // What ended in this turn makes room first.
+      beforeSend: () => upkeep.send(),
+    });
+    return createLane(ofShard, ask, day, batch);
+  };
+
+  const laneOf = (what: What, shard: number, ask: AdmissionAsk | undefined, day: Day): Lane => {
     const hasBudget = ask?.budget !== undefined;
+    const last = lastLanes[what][shard];
+    if (
+      last !== undefined &&
+      last.day.name === day.name &&
+      last.ask?.modes === ask?.modes &&
+      (last.ask?.budget !== undefined) === hasBudget
+    ) {
+      return last;
+    }
+    if (day.name !== lanesDay) {
+      lanes.clear();
+      lanesDay = day.name;
+    }
     const name = `${shard} ${what} ${hasBudget} ${modesName(ask)}`;
-    let batch = batches.get(name);
-    if (batch === undefined) {
-      const ofShard = at(what, shard);
-      batch = createAcquireBatch({
-        parts: ofShard,
-        script: scriptOf(ofShard.policies, ask),
-        ask,
-        day: day.name,
-        run,
-        head: () => ({
-          time: scriptTime(),
-          isTidy: isTidy(shard),
-          ttlMs: Math.max(0, Math.ceil(day.endsMs - clock.wallMs())) + dayMs + reservationMs,
-        }),
-        // What ended in this turn makes room first.
-        beforeSend: () => upkeep.send(),
-      });
-      batches.set(name, batch);
-    }
-    return batch;
+    let lane = lanes.get(name);
+    if (lane === undefined) lanes.set(name, (lane = openLane(what, shard, ask, day)));
+    lastLanes[what][shard] = lane;
+    return lane;
   };
 
-  const giveBack = (call: AcquireCall, error: unknown): void => {
+  const giveBack = ({ id, subject }: AcquireCall, lane: Lane, error: unknown): void => {
     if (error instanceof Error && unsent.test(error.message)) return;
-    // It may have been carried out, now or later: what was taken is given back.
-    const { id } = call;
-    for (const key of call.inFlightKeys) {
-      upkeep.add({ do: "release", key, id });
-      upkeep.add({ do: "release", key: `${key}:over`, id });
+    const { parts: ofShard, reserved } = lane;
+    for (const counted of lane.countedBy(2 ** ofShard.policies.inFlight.length - 1)) {
+      upkeep.add({ do: "release", counted, id, subject });
     }
-    const { budgetKey } = call;
-    if (budgetKey !== undefined) upkeep.add({ do: "void", key: budgetKey, id });
+    if (reserved !== undefined) upkeep.add({ do: "void", reserved, id });
   };
 
-  interface Asked extends RemoteAnswer {
-    readonly lacksShare: boolean;
-  }
-
-  const decideOnce = async (
+  const questionParts = { clock, deadline, giveBack };
+  const decideOnce = (
     what: What,
     subject: string,
     ask: AdmissionAsk | undefined,
     day: Day,
-  ): Remote<Asked> => {
-    const shard = shards.indexOf(subject);
-    const ofShard = at(what, shard);
-    const call = encodeAcquire(ofShard, newId(), subject, ask, day.name);
-    const replied = await deadline.within(batchOf(what, shard, ask, day).add(call), (error) =>
-      giveBack(call, error),
-    );
-    if (replied === undefined || replied === wrongType) return replied;
-    const { reply, from, lacksShare } = replied;
-    const dayEndsInMs = day.endsMs - clock.wallMs();
-    const answer = decodeAcquire(ofShard, ask, reply, from, dayEndsInMs);
-    return answer === wrongType ? answer : { answer, call, shard, lacksShare };
-  };
+  ): Remote<RemoteAnswer> =>
+    new Promise((resolve) => {
+      const shard = shards.indexOf(subject);
+      const lane = laneOf(what, shard, ask, day);
+      const who = { id: newId(), subject, ask, shard };
+      const question = new Question(questionParts, lane, who, resolve);
+      deadline.start(question);
+      lane.batch.add(question);
+    });
 
   /** Once more where its shard had no share. */
   const decideOnShares = async (
@@ -208,30 +197,23 @@ export function createRemoteStore(parts: {
     ],
     acquire: (subject, ask, day) => decide("all", subject, ask, day),
     reserve: (subject, ask, budget, day) => decide("budgets", subject, { ...ask, budget }, day),
-    async takeTool() {
-      if (toolRate === undefined || toolRate.mode === "off") return { allowed: true };
-      const args = [
-        scriptTime(),
-        emissionMs,
-        toolRate.burst ?? toolRate.count,
-        modeNumbers[toolRate.mode],
-      ];
+    async takeTool({ count, perMs, burst = count, mode }) {
+      const args = [scriptTime(), perMs / count, burst];
       const reply = await deadline.within(
         orWrongType(run(toolScript, [shards.first.toolRate], args)),
       );
       if (reply === wrongType) return reply;
       if (!Array.isArray(reply)) return undefined;
       if (Number(reply[0]) === 0) return { allowed: true };
-      if (toolRate.mode === "shadow") return { allowed: true, would: Reason.TOOL_RATE };
+      if (mode === "shadow") return { allowed: true, would: Reason.TOOL_RATE };
       const retryAfterMs = Math.max(1, Number(reply[1]));
       return { allowed: false, reason: Reason.TOOL_RATE, retryAfterMs };
     },
     place(subject) {
-      const keys = shards.keysOf(subject);
-      return {
-        id: newId(),
-        keys: policies.inFlight.map((policy) => policy.keyOf(keys, subject)),
-      };
+      const ofShard = at("all", shards.indexOf(subject));
+      const { id, subject: named } = encodeAcquire(ofShard, newId(), subject, undefined);
+      const all = 2 ** policies.inFlight.length - 1;
+      return { id, subject: named, counted: countedBy(ofShard, all) };
     },
     close() {
       shares?.close();

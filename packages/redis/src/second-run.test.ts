@@ -2,15 +2,16 @@ import { randomUUID } from "node:crypto";
 import { Reason, type AdmissionAsk } from "@sluice/contract";
 import { FakeClock } from "@sluice/testkit";
 import { afterAll, describe, expect, it } from "vitest";
+import { AcquireAnswer } from "./acquire-answer.ts";
 import { createAcquireBatch } from "./acquire-batch.ts";
-import { decodeAcquire, encodeAcquire } from "./acquire-call.ts";
+import { encodeAcquire } from "./acquire-call.ts";
 import { buildAcquireScript } from "./acquire-script.ts";
 import { parseAdmissionOptions, type RedisAdmissionOptions } from "./admission-options.ts";
+import { idLength } from "./ids.ts";
 import { createKeys } from "./keys.ts";
 import { toPolicies } from "./policies.ts";
 import { connectRedis } from "./redis-client.ts";
 import { scriptRunner } from "./run-script.ts";
-import { wrongType } from "./wrong-type.ts";
 
 const client = connectRedis({ url: "redis://127.0.0.1:6379", random: () => 0.5 });
 const scripts = scriptRunner(client);
@@ -58,12 +59,16 @@ async function open(limits: Limits, more: { readonly isFurther?: boolean } = {})
       head: () => ({ time: String(nowMs), isTidy: false, ttlMs: 60_000 }),
       beforeSend: () => undefined,
     });
-    const replied = await batch.add(encodeAcquire(parts, `process:${id}`, "ann", asked, day));
-    if (replied === wrongType) throw new Error("a key of another type");
-    const answer = decodeAcquire(parts, asked, replied.reply, replied.from, 1000);
-    if (answer === wrongType) throw new Error("a key of another type");
-    const { refused, would, isInside, granted } = answer;
-    return { refused, would, isInside, granted };
+    const call = encodeAcquire(parts, id.padEnd(idLength, "-"), "ann", asked);
+    const answer = await new Promise<AcquireAnswer>((resolve, reject) => {
+      batch.add({
+        call,
+        answer: (reply, from) => resolve(new AcquireAnswer(parts, asked, reply, from, 1000)),
+        fail: reject,
+      });
+    });
+    const { refused, would, insideBits, granted } = answer;
+    return { refused, would, insideBits, granted };
   };
 
   /** All that is counted, and nothing of when it ends. */
@@ -73,7 +78,7 @@ async function open(limits: Limits, more: { readonly isFurther?: boolean } = {})
       names.toSorted().map(async (name) => {
         const type = await client.type(name);
         if (type === "zset") return [name, await client.zrange(name, "0", "-1", "WITHSCORES")];
-        if (type === "hash") return [name, await client.hgetall(name)];
+        if (type === "hash") return [name, await client.hgetallBuffer(name)];
         return [name, await client.get(name)];
       }),
     );
@@ -142,7 +147,7 @@ describe("a second run of a decision under the same id", () => {
       const first = await ask("b", how);
       expect(first.would.length).toBeGreaterThan(0);
       // The other ended, and took all with it.
-      for (const set of [keys.globalInFlight, keys.userInFlight("ann")]) {
+      for (const set of [keys.globalInFlight, keys.usersInFlight]) {
         await client.del(set, `${set}:candidate`);
       }
       await client.del(keys.messageRate, `${keys.messageRate}:candidate`);
@@ -198,6 +203,6 @@ describe("a second run of a decision under the same id", () => {
     await ask("a", undefined);
     await ask("b", undefined);
     const [, names] = await client.scan(0, "MATCH", `${keys.globalInFlight}:*`, "COUNT", 1e6);
-    expect(names).toEqual([keys.userInFlight("ann")]);
+    expect(names).toEqual([keys.usersInFlight]);
   });
 });

@@ -5,6 +5,7 @@ import {
   type SharedReservation,
   type Usage,
 } from "@sluice/contract";
+import type { DayKey } from "./counted.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 /** Who hears how it ended, besides Redis. */
@@ -17,14 +18,14 @@ export interface Also {
 export function sharedReservation(parts: {
   readonly id: string;
   /** Undefined where no budget counts it. */
-  readonly key: string | undefined;
+  readonly reserved: DayKey | undefined;
   readonly ask: BudgetAsk;
   readonly outputTokens: number;
   readonly upkeep: Upkeep;
   readonly also: Also | undefined;
   readonly further: (ask: BudgetAsk) => Promise<SharedReply | "unavailable">;
 }): SharedReservation {
-  const { id, key, ask, outputTokens, upkeep, also, further } = parts;
+  const { id, reserved, ask, outputTokens, upkeep, also, further } = parts;
   const { inputTokens, price } = ask;
   let isOpen = true;
   return {
@@ -35,13 +36,13 @@ export function sharedReservation(parts: {
       if (!isOpen) return;
       isOpen = false;
       const told = isCounted(usage) ? usage : undefined;
-      if (key !== undefined) upkeep.add({ do: "settle", key, id, usage: told });
+      if (reserved !== undefined) upkeep.add({ do: "settle", reserved, id, usage: told });
       also?.settle(told);
     },
     void() {
       if (!isOpen) return;
       isOpen = false;
-      if (key !== undefined) upkeep.add({ do: "void", key, id });
+      if (reserved !== undefined) upkeep.add({ do: "void", reserved, id });
       also?.void();
     },
     further,

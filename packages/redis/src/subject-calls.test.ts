@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
+import { idLength } from "./ids.ts";
 import { connectRedis } from "./redis-client.ts";
 import { scriptRunner } from "./run-script.ts";
 import { createSubjectCalls, type SubjectCall } from "./subject-calls.ts";
@@ -13,7 +14,8 @@ client.once("ready", becomeReady);
 /** Two processes and one subject, at a time that stands still. */
 async function open() {
   await ready;
-  const setKey = `{t${randomUUID()}}:in`;
+  const lists = `{t${randomUUID()}}:in`;
+  const place = { subject: "anna", counted: { shard: lists, set: undefined, lists } };
   const callsOf = (processId: string) => {
     const calls = createSubjectCalls({
       run: scriptRunner(client).run,
@@ -27,11 +29,11 @@ async function open() {
     return async (what: SubjectCall["what"], number: number, more: Partial<SubjectCall> = {}) => {
       const answer = await calls.send({
         what,
-        claimKey: `${setKey}:own`,
-        setKey,
+        claimKey: `${lists}:own`,
+        place,
         number,
         mode: "enforce",
-        id: `${processId}:${number}`,
+        id: `${processId}:${number}`.padEnd(idLength, "-"),
         isAlone: true,
         ids: [],
         ...more,
@@ -67,8 +69,8 @@ describe("what comes late or twice", () => {
     const { one, two } = await open();
     await one("acquire", 1);
     await two("acquire", 1);
-    await one("leave", 2, { ids: ["one:a"] });
-    await one("leave", 2, { ids: ["one:a"] });
+    await one("leave", 2, { ids: ["one:a".padEnd(idLength, "-")] });
+    await one("leave", 2, { ids: ["one:a".padEnd(idLength, "-")] });
     for (let turn = 0; turn < 2; turn += 1) {
       expect(await two("acquire", 3)).toMatchObject({ status: admitted, inSet: 2 });
     }

@@ -1,5 +1,6 @@
 import type { GateMode } from "@sluice/contract";
 import { modeNumbers } from "./policies.ts";
+import type { PlaceOfSubject } from "./counted.ts";
 import type { RunScript } from "./run-script.ts";
 import { ofAnotherType, perEntryReply, subjectLeaseScript } from "./subject-lease-script.ts";
 import { wrongType, type WrongType } from "./wrong-type.ts";
@@ -9,7 +10,7 @@ export interface SubjectCall {
   /** A request comes, the claim goes on, or it is given up. */
   readonly what: "acquire" | "renew" | "leave";
   readonly claimKey: string;
-  readonly setKey: string;
+  readonly place: PlaceOfSubject;
   /** Greater than those of all earlier calls of this process. */
   readonly number: number;
   readonly mode: GateMode;
@@ -57,11 +58,11 @@ export function createSubjectCalls(options: {
   readonly beforeSend: () => void;
 }): SubjectCalls {
   const { run, processId, claimMs, leaseMs, limit, scriptTime, beforeSend } = options;
-  const bySlot = new Map<string, Waiting[]>();
+  const byKey = new Map<string, Waiting[]>();
 
-  const sendAll = (slot: string): void => {
-    const all = bySlot.get(slot) ?? [];
-    bySlot.delete(slot);
+  const sendAll = (lists: string): void => {
+    const all = byKey.get(lists) ?? [];
+    byKey.delete(lists);
     beforeSend();
     for (let from = 0; from < all.length; from += mostPerCall) {
       const some = all.slice(from, from + mostPerCall);
@@ -74,11 +75,12 @@ export function createSubjectCalls(options: {
         some.length,
       ];
       for (const { call } of some) {
+        args.push(call.place.subject);
         args.push(letters[call.what], call.number, modeNumbers[call.mode], call.id);
         args.push(call.isAlone ? 1 : 0, call.ids.length);
         for (const id of call.ids) args.push(id);
       }
-      const keys = some.flatMap(({ call }) => [call.claimKey, call.setKey]);
+      const keys = [lists, ...some.map(({ call }) => call.claimKey)];
       void answer(some, run(subjectLeaseScript, keys, args));
     }
   };
@@ -110,14 +112,14 @@ export function createSubjectCalls(options: {
   return {
     send: (call) =>
       new Promise((resolve, reject) => {
-        const slot = call.setKey.slice(0, call.setKey.indexOf("}"));
-        const waiting = bySlot.get(slot);
+        const key = call.place.counted.lists;
+        const waiting = byKey.get(key);
         if (waiting !== undefined) {
           waiting.push({ call, resolve, reject });
           return;
         }
-        bySlot.set(slot, [{ call, resolve, reject }]);
-        queueMicrotask(() => sendAll(slot));
+        byKey.set(key, [{ call, resolve, reject }]);
+        queueMicrotask(() => sendAll(key));
       }),
   };
 }

@@ -1,5 +1,6 @@
 import type { AdmissionLease, Clock } from "@sluice/contract";
 import type { Leases } from "./leases.ts";
+import type { PlaceOfSubject } from "./counted.ts";
 import { createLinkedSet, type Linked } from "./linked-set.ts";
 
 /** A request that was counted here, and is an ordinary lease now. */
@@ -32,14 +33,14 @@ interface Live extends Linked {
 export function createSubjectCount(parts: {
   readonly clock: Clock;
   readonly leases: Pick<Leases, "hold" | "ended">;
-  readonly setKey: string;
+  readonly inRedis: PlaceOfSubject;
   readonly leaseMs: number;
   readonly maxAgeMs: number;
   readonly newId: () => string;
   /** So many more are counted here, or fewer. */
   readonly onChange: (by: number) => void;
 }): SubjectCount {
-  const { clock, leases, setKey, leaseMs, maxAgeMs, newId, onChange } = parts;
+  const { clock, leases, inRedis, leaseMs, maxAgeMs, newId, onChange } = parts;
   // In the order of expiry: a renewal moves one to the end.
   const all = createLinkedSet<Live>();
   const untold = new Set<Moved>();
@@ -99,7 +100,7 @@ export function createSubjectCount(parts: {
       const { size } = all;
       for (const live of all) {
         const id = newId();
-        const lease = leases.hold(id, [setKey], live.startedMs);
+        const lease = leases.hold(id, inRedis.subject, [inRedis.counted], live.startedMs);
         live.touchedMs = clock.monotonicMs();
         live.moved = { id, lease, isOver: () => isOver(live) };
         untold.add(live.moved);

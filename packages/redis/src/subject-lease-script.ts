@@ -1,3 +1,4 @@
+import { listsLua, sizeOf } from "./lists-lua.ts";
 import { script, setTtlMs, timeLua } from "./scripts.ts";
 
 /** What the script answers for one subject. */
@@ -15,7 +16,7 @@ export const ofAnotherType = -1;
 const shortestTtlMs = 60_000;
 
 /** Of each entry, before its ids. */
-const perEntryArgs = 6;
+const perEntryArgs = 7;
 /** Of its answer. */
 export const perEntryReply = 4;
 
@@ -28,37 +29,43 @@ export const perEntryReply = 4;
  * Numbers grow with a process' calls: what comes after a later one changes no claim. A second run changes
  * nothing.
  *
- * KEYS: of each entry its claim, and its set in flight. ARGV: 1 now or '', 2 process, 3 claim's lease ms,
- * 4 a request's lease ms, 5 limit, 6 how many; then of each entry: what (A a request comes, R the claim goes
+ * KEYS: 1 the lists in flight, then of each entry its claim. ARGV: 1 now or '', 2 process, 3 claim's lease ms,
+ * 4 a request's lease ms, 5 limit, 6 how many; then of each entry: its subject, what (A a request comes, R the claim goes
  * on, L it is given up), number, mode (0 off, 1 shadow, 2 enforce), the request's id, 1 where nothing is
  * counted in the process' memory, and how many ids follow that the process counted there and does no longer.
- * Reply, of each entry: what was decided, how many are in the set, ms until another's claim ends, 1 where
+ * Reply, of each entry: what was decided, how many are in the list, ms until another's claim ends, 1 where
  * another wants this claim.
  */
 export const subjectLeaseScript = script(`
 local now = tonumber(ARGV[1])
 ${timeLua}
 local me, claimMs, limit = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
-local floor = math.floor(now)
-local expiry = string.format('%.0f', floor + ARGV[4])
+local nowMs = math.floor(now)
+${listsLua}
+local expiry = struct.pack('<d', nowMs + ARGV[4])
 local claimDue = string.format('%.0f', math.ceil(now) + claimMs)
-local reply, at = {}, 7
-for r = 1, tonumber(ARGV[6]) do
-  local key, set = KEYS[r * 2 - 1], KEYS[r * 2]
-  local op, number, mode, id, alone = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1'
+local count, reply, subjects, at = tonumber(ARGV[6]), {}, {}, 7
+for r = 1, count do
+  subjects[r] = ARGV[at]
+  at = at + ${perEntryArgs} + ARGV[at + 6]
+end
+local read, lists = redis.pcall('HMGET', KEYS[1], 's', unpack(subjects)), {}
+at = 7
+for r = 1, count do
+  local key, subject = KEYS[r + 1], subjects[r]
+  local op, number, mode, id, alone = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4], ARGV[at + 5] == '1'
   local first = at + ${perEntryArgs}
-  at = first + ARGV[at + 5]
-  local status, wait, n = ${claimed}, 0, redis.pcall('ZCARD', set)
+  at = first + ARGV[at + 6]
+  local status, wait, n = ${claimed}, 0, 0
   local value, isWanted = redis.pcall('GET', key), false
-  if type(value) == 'table' or type(n) == 'table' then
-    status, n = ${ofAnotherType}, 0
+  if type(value) == 'table' or read.err then
+    status = ${ofAnotherType}
   else
-    for i = first, at - 1 do redis.call('ZADD', set, expiry, ARGV[i]) end
-    if n > 0 or at > first then
-      redis.call('ZREMRANGEBYSCORE', set, '-inf', floor)
-      n = redis.call('ZCARD', set)
-      if at > first then redis.call('PEXPIRE', set, ${setTtlMs}) end
-    end
+    local before = lists[subject] or read[r + 1] or ''
+    local list = before
+    for i = first, at - 1 do list = withLease(list, ARGV[i], expiry) end
+    list = live(list)
+    n = ${sizeOf("list")}
     local kind, due, last, wanted, who = string.match(value or '', '^(%S) (%S+) (%S+) (%S) (%S+)$')
     due, last = tonumber(due or 0), tonumber(last or 0)
     local function write(what, untilMs, of, mark, process)
@@ -68,11 +75,9 @@ for r = 1, tonumber(ARGV[6]) do
     local isAnothers = kind == 'c' and who ~= me and due > now
     local isShared = kind == 's' and due > now
     isWanted = isMine and wanted == '1'
-    local function count()
-      if not redis.call('ZSCORE', set, id) then
-        redis.call('ZADD', set, expiry, id)
-        redis.call('PEXPIRE', set, ${setTtlMs})
-        n = n + 1
+    local function take()
+      if not leaseOf(list, id) then
+        list, n = list .. expiry .. id, n + 1
       end
       status = ${admitted}
     end
@@ -84,23 +89,25 @@ for r = 1, tonumber(ARGV[6]) do
       status, wait = ${ownedByAnother}, math.ceil(due - now)
       if op == 'A' then
         if wanted ~= '1' then write('c', string.format('%.0f', due), last, 1, who) end
-        if mode == '0' then count() end
+        if mode == '0' then take() end
       end
     elseif op == 'R' and isShared then
       status = ${ownedByAnother}
     elseif op == 'A' and (isShared or (isWanted and alone)) then
       if isMine or who ~= me then write('s', claimDue, 0, 0, me) end
-      if n < limit or mode == '0' or redis.call('ZSCORE', set, id) then
-        count()
+      if n < limit or mode == '0' or leaseOf(list, id) then
+        take()
       else
         status = mode == '1' and ${beside} or ${full}
       end
     else
       write('c', claimDue, number, isWanted and 1 or 0, me)
     end
+    if list ~= before then lists[subject] = list end
   end
   local place = (r - 1) * ${perEntryReply}
   reply[place + 1], reply[place + 2], reply[place + 3], reply[place + 4] = status, n, wait, isWanted and 1 or 0
 end
+if not read.err and writeLists(KEYS[1], lists, read[1]) then redis.call('PEXPIRE', KEYS[1], ${setTtlMs}) end
 return reply
 `);

@@ -264,8 +264,8 @@ describe("claims of subjects", () => {
     const fleet = await start();
     const [one, two] = [fleet.join(), fleet.join()];
     for (let n = 0; n < limit; n += 1) await admit(one);
-    const key = createKeys(fleet.namespace, "a secret of the tests").userInFlight("anna");
-    expect(await client.del(`${key}:own`)).toBe(1);
+    const key = createKeys(fleet.namespace, "a secret of the tests").claim("anna");
+    expect(await client.del(key)).toBe(1);
     await fleet.pass(hopMs);
     expect(await two.store.acquire("anna")).toMatchObject(refused);
     for (const { store } of [one, two]) store.close();
@@ -292,15 +292,26 @@ describe("claims of subjects", () => {
   it("hold nobody up whose key somebody else made, but for that subject", async () => {
     const fleet = await start();
     const one = fleet.join();
-    const key = createKeys(fleet.namespace, "a secret of the tests").userInFlight("anna");
-    for (const wrong of [key, `${key}:own`]) {
-      await client.xadd(wrong, "*", "left", "behind");
-      const [anna, ben] = await Promise.all([one.store.acquire("anna"), one.store.acquire("ben")]);
-      expect(anna).toBe("unavailable");
-      expect(ben).toMatchObject({ admitted: true });
-      if (ben !== "unavailable" && ben.admitted) ben.lease.release();
-      await client.del(wrong);
+    const wrong = createKeys(fleet.namespace, "a secret of the tests").claim("anna");
+    await client.xadd(wrong, "*", "left", "behind");
+    const [anna, ben] = await Promise.all([one.store.acquire("anna"), one.store.acquire("ben")]);
+    expect(anna).toBe("unavailable");
+    expect(ben).toMatchObject({ admitted: true });
+    if (ben !== "unavailable" && ben.admitted) ben.lease.release();
+    await client.del(wrong);
+    await admit(one);
+    one.store.close();
+  });
+
+  it("are asked for in vain while somebody else's key stands where requests in flight are counted", async () => {
+    const fleet = await start();
+    const one = fleet.join();
+    const wrong = createKeys(fleet.namespace, "a secret of the tests").usersInFlight;
+    await client.xadd(wrong, "*", "left", "behind");
+    for (const subject of ["anna", "ben"]) {
+      expect(await one.store.acquire(subject)).toBe("unavailable");
     }
+    await client.del(wrong);
     await admit(one);
     one.store.close();
   });

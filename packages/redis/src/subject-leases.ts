@@ -2,6 +2,7 @@ import type { Clock, GateMode } from "@sluice/contract";
 import type { Deadline } from "./deadline.ts";
 import type { Leases } from "./leases.ts";
 import { createLinkedSet, type Linked } from "./linked-set.ts";
+import type { PlaceOfSubject } from "./counted.ts";
 import type { SubjectAnswer, SubjectCall, SubjectCalls } from "./subject-calls.ts";
 import { createSubjectCount, type SubjectCount } from "./subject-count.ts";
 import { admitted, claimed, ownedByAnother } from "./subject-lease-script.ts";
@@ -28,7 +29,7 @@ type AskedReply = Promise<SubjectReply | undefined>;
 interface Claim extends Linked {
   readonly subject: string;
   readonly claimKey: string;
-  readonly setKey: string;
+  readonly place: PlaceOfSubject;
   readonly count: SubjectCount;
   /** It is this process's until then; `unclaimed`: it is not. */
   dueMs: number;
@@ -58,9 +59,11 @@ export function createSubjectLeases(parts: {
   readonly maxAgeMs: number;
   /** Most subjects at once; for one more the one that was idle for longest is given up. */
   readonly capacity: number;
-  readonly processId: string;
   readonly clock: Clock;
-  readonly setKeyOf: (subject: string) => string;
+  readonly claimKeyOf: (subject: string) => string;
+  readonly placeOf: (subject: string) => PlaceOfSubject;
+  /** Of a request. */
+  readonly newId: () => string;
   readonly calls: SubjectCalls;
   readonly leases: Leases;
   readonly deadline: Deadline;
@@ -69,19 +72,16 @@ export function createSubjectLeases(parts: {
   /** Hears each answer to a request; undefined: none that is of use. */
   readonly heard: <Answer>(answer: Answer | WrongType | undefined) => Answer | undefined;
   /** Redis may have counted it all the same. */
-  readonly giveBack: (setKey: string, id: string, error: unknown) => void;
+  readonly giveBack: (place: PlaceOfSubject, id: string, error: unknown) => void;
 }): SubjectLeases {
-  const { limit, claimMs, leaseMs, capacity, processId, clock } = parts;
-  const { setKeyOf, calls, leases, deadline, mayAsk, heard, giveBack } = parts;
+  const { limit, claimMs, leaseMs, capacity, clock } = parts;
+  const { claimKeyOf, placeOf, newId, calls, leases, deadline, mayAsk, heard, giveBack } = parts;
   const claims = new Map<string, Claim>();
   // Of those that nothing is in flight of, the one that was used last at the end.
   const idle = createLinkedSet<Claim>();
   let lastNumber = 0;
-  let lastId = 0;
   let inFlight = 0;
   let isClosed = false;
-
-  const newId = (): string => `${processId}:own:${((lastId += 1)).toString(36)}`;
 
   /** Where nothing is in flight it may be dropped; where it is not even claimed, it is. */
   const rest = (claim: Claim): void => {
@@ -93,11 +93,10 @@ export function createSubjectLeases(parts: {
   };
 
   const open = (subject: string): Claim => {
-    const setKey = setKeyOf(subject);
+    const place = placeOf(subject);
     const count = createSubjectCount({
       ...parts,
-      setKey,
-      newId,
+      inRedis: place,
       onChange(by) {
         inFlight += by;
         if (by < 0) rest(claim);
@@ -105,8 +104,8 @@ export function createSubjectLeases(parts: {
     });
     const claim: Claim = {
       subject,
-      claimKey: `${setKey}:own`,
-      setKey,
+      claimKey: claimKeyOf(subject),
+      place,
       count,
       dueMs: unclaimed,
       others: 0,
@@ -135,7 +134,7 @@ export function createSubjectLeases(parts: {
   ) => {
     const number = (lastNumber += 1);
     const sentMs = clock.monotonicMs();
-    const { claimKey, setKey, count } = claim;
+    const { claimKey, place, count } = claim;
     const untold = count.untold();
     const id = what === "acquire" ? newId() : "";
     // Where another question is under way, its answer may let something be counted here.
@@ -143,7 +142,7 @@ export function createSubjectLeases(parts: {
     const ids = untold.map((moved) => moved.id);
     if (what === "acquire") claim.asksUnderWay += 1;
     else if (what === "leave") claim.voidUpTo = number;
-    const sent = calls.send({ what, claimKey, setKey, number, mode, id, isAlone, ids });
+    const sent = calls.send({ what, claimKey, place, number, mode, id, isAlone, ids });
     const answer = await deadline.within(orWrongType(sent), (error) => onUnknown?.(id, error));
     if (what === "acquire") claim.asksUnderWay -= 1;
     if (answer === undefined || answer === wrongType) return answer;
@@ -220,12 +219,12 @@ export function createSubjectLeases(parts: {
     mode: GateMode,
   ): SubjectReply | undefined => {
     if (answer.status !== admitted) return toRefusal(answer, mode, { limit, claimMs });
-    const lease = leases.hold(id, [claim.setKey]);
+    const lease = leases.hold(id, claim.place.subject, [claim.place.counted]);
     return { isAdmitted: true, lease, isBeside: false, inUse: answer.inSet };
   };
 
   const trip = async (claim: Claim, mode: GateMode): AskedReply => {
-    const onUnknown = (id: string, error: unknown): void => giveBack(claim.setKey, id, error);
+    const onUnknown = (id: string, error: unknown): void => giveBack(claim.place, id, error);
     // Once more where the claim was given up between question and answer.
     for (let turn = 0; turn < 2; turn += 1) {
       if (!mayAsk()) return undefined;
@@ -241,7 +240,7 @@ export function createSubjectLeases(parts: {
       // Redis is told of it before its lease there is over; the first heartbeat is a third of that away.
       const isInTime = clock.monotonicMs() - sentMs < leaseMs / 3;
       if (isInTime) return byAnswer(claim, id, answer, mode);
-      giveBack(claim.setKey, id, undefined);
+      giveBack(claim.place, id, undefined);
       return undefined;
     }
     return undefined;

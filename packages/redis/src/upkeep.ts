@@ -1,25 +1,7 @@
-import { upkeepScript } from "./scripts.ts";
 import type { RunScript } from "./run-script.ts";
-
-/** What ended or goes on; `key` is where it is counted. */
-export type UpkeepStep =
-  | { readonly do: "release"; readonly key: string; readonly id: string }
-  | {
-      /** `join`: not a request but this process, among those that share the limits. */
-      readonly do: "beat" | "join";
-      readonly key: string;
-      readonly id: string;
-      /** When it was known to go on, by the caller's monotonic clock. */
-      readonly atMs: number;
-      readonly leaseMs: number;
-    }
-  | {
-      readonly do: "settle";
-      readonly key: string;
-      readonly id: string;
-      readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
-    }
-  | { readonly do: "void"; readonly key: string; readonly id: string };
+import { upkeepScript } from "./scripts.ts";
+import { encodeSteps } from "./upkeep-call.ts";
+import { placeOf, type UpkeepStep } from "./upkeep-step.ts";
 
 export interface Upkeep {
   /** Takes a step; it is sent with the others of this turn. */
@@ -100,7 +82,7 @@ export function createUpkeep(options: {
   const sendBatch = async (queue: Queue, steps: readonly UpkeepStep[]): Promise<void> => {
     sent += steps.length;
     try {
-      const reply = await run(upkeepScript, ...encode(steps, scriptTime(), now()));
+      const reply = await run(upkeepScript, ...encodeSteps(steps, scriptTime(), now()));
       queue.pausedUntilMs = -Infinity;
       const [processes, lost] = Array.isArray(reply)
         ? [Number(reply[1]), Number(reply[2])]
@@ -140,7 +122,7 @@ export function createUpkeep(options: {
     },
     add(step) {
       if (waiting >= capacity) drop(droppedAtOnce);
-      queueOf(shardOfKey(step.key)).steps.push(step);
+      queueOf(placeOf(step).shard).steps.push(step);
       waiting += 1;
       if (scheduled) return;
       scheduled = true;
@@ -160,81 +142,4 @@ export function createUpkeep(options: {
 interface Queue {
   steps: UpkeepStep[];
   pausedUntilMs: number;
-}
-
-/** Keys of one shard begin with the same tag. */
-const shardOfKey = (key: string): string => key.slice(0, key.indexOf("}"));
-
-type Argument = string | number;
-
-/** The steps of one kind on one key. */
-interface Group {
-  count: number;
-  readonly args: Argument[];
-}
-
-const operations = ["N", "B", "R", "S"] as const;
-type Operation = (typeof operations)[number];
-
-/**
- * Grouped by what they do and by their key. What goes on comes before what ended: a place is never renewed
- * after it was given back.
- */
-function encode(
-  steps: readonly UpkeepStep[],
-  scriptTime: string,
-  nowMs: number,
-): readonly [readonly string[], readonly Argument[]] {
-  const groups = new Map<string, Partial<Record<Operation, Group>>>();
-  const settled = new Set<string>();
-  for (const step of steps) {
-    let ofKey = groups.get(step.key);
-    if (ofKey === undefined) groups.set(step.key, (ofKey = {}));
-    const { id } = step;
-    switch (step.do) {
-      case "release":
-        add(ofKey, "R", [id]);
-        break;
-      case "beat":
-      case "join":
-        add(ofKey, step.do === "beat" ? "B" : "N", [
-          id,
-          Math.max(0, nowMs - step.atMs),
-          step.leaseMs,
-        ]);
-        break;
-      case "settle":
-      case "void": {
-        // Only the first ending of a reservation counts.
-        const name = `${id} ${step.key}`;
-        if (settled.has(name)) break;
-        settled.add(name);
-        if (step.do === "void") add(ofKey, "S", [id, "v", ""]);
-        else add(ofKey, "S", [id, step.usage?.inputTokens ?? "", step.usage?.outputTokens ?? ""]);
-      }
-    }
-  }
-  const keys = [...groups.keys()];
-  const args: Argument[] = [scriptTime];
-  let place = 0;
-  for (const ofKey of groups.values()) {
-    place += 1;
-    for (const operation of operations) {
-      const group = ofKey[operation];
-      if (group === undefined) continue;
-      args.push(operation, place, group.count);
-      for (const argument of group.args) args.push(argument);
-    }
-  }
-  return [keys, args];
-}
-
-function add(
-  ofKey: Partial<Record<Operation, Group>>,
-  operation: Operation,
-  args: readonly Argument[],
-): void {
-  const group = (ofKey[operation] ??= { count: 0, args: [] });
-  group.count += 1;
-  for (const argument of args) group.args.push(argument);
 }

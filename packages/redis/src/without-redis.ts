@@ -3,6 +3,7 @@ import type {
   AdmissionLease,
   AdmissionReply,
   BudgetAsk,
+  GateMode,
   SharedReply,
   ToolRateReply,
 } from "@sluice/contract";
@@ -22,7 +23,7 @@ export interface WithoutRedis {
   acquire(subject: string, ask: AdmissionAsk | undefined): AdmissionReply | "unavailable";
   /** Another call of a request in flight. */
   reserve(subject: string, ask: AdmissionAsk, budget: BudgetAsk): SharedReply | "unavailable";
-  takeTool(): ToolRateReply | "unavailable";
+  takeTool(mode: GateMode): ToolRateReply | "unavailable";
 }
 
 type Request = Omit<MachineRequest, "nowMs">;
@@ -52,8 +53,8 @@ export function createWithoutRedis(parts: {
   ): AdmissionReply => {
     const { wouldRefuse, reservation } = reply;
     // Redis hears of it once it is back.
-    const { id, keys } = remote.place(subject);
-    const held = leases.hold(id, keys);
+    const { id, subject: named, counted } = remote.place(subject);
+    const held = leases.hold(id, named, counted);
     const lease: AdmissionLease = {
       release() {
         held.release();
@@ -93,11 +94,12 @@ export function createWithoutRedis(parts: {
       if (lossMode() === "closed") return "unavailable";
       return reserveOnMachine(machine, requestOf(subject, ask), budget);
     },
-    takeTool() {
-      const mode = lossMode();
-      if (mode === "closed") return "unavailable";
-      if (mode === "open") return { allowed: true };
-      return machine.takeTool(local.limits().toolRate, clock.monotonicMs());
+    takeTool(mode) {
+      const loss = lossMode();
+      if (loss === "closed") return "unavailable";
+      if (loss === "open") return { allowed: true };
+      const { toolRate } = local.limits();
+      return machine.takeTool(toolRate && { ...toolRate, mode }, clock.monotonicMs());
     },
   };
 }

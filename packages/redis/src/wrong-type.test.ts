@@ -7,6 +7,7 @@ import { createKeys, type Keys } from "./keys.ts";
 import { redisAdmission } from "./redis-admission.ts";
 import { connectRedis } from "./redis-client.ts";
 import { readUserBudget } from "./user-budget-for-tests.ts";
+import { readUserPlaces } from "./user-places-for-tests.ts";
 
 const client = connectRedis({ url: "redis://127.0.0.1:6379", random: () => 0.5 });
 afterAll(() => client.disconnect());
@@ -58,11 +59,9 @@ const leaveBehind = async (key: string): Promise<void> => {
   await client.expire(key, 60);
 };
 
-const own: Readonly<Record<string, (keys: Keys) => string>> = {
-  "places of a user": (keys) => keys.userInFlight("bad"),
-  "the candidate for places of a user": (keys) => `${keys.userInFlight("bad")}:candidate`,
-};
 const common: Readonly<Record<string, (keys: Keys) => string>> = {
+  "places of users": (keys) => keys.usersInFlight,
+  "the candidate for places of users": (keys) => `${keys.usersInFlight}:candidate`,
   "places of all": (keys) => keys.globalInFlight,
   "the candidate for places of all": (keys) => `${keys.globalInFlight}:candidate`,
   "the rate": (keys) => keys.messageRate,
@@ -72,29 +71,6 @@ const common: Readonly<Record<string, (keys: Keys) => string>> = {
 };
 
 describe("a key of another type", () => {
-  it.each(Object.entries(own))("in place of %s hits that user alone", async (_, keyOf) => {
-    const { store, keys, states } = await open(limits);
-    const key = keyOf(keys);
-    await leaveBehind(key);
-    const subjects = ["ann", "bad", "ben", "bad", "cat"];
-    const askAll = () =>
-      Promise.all(
-        subjects.map(async (subject) => verdictOf(await store.acquire(subject, { budget }))),
-      );
-    const hit = subjects.map((subject) => (subject === "bad" ? "unavailable" : "admitted"));
-    expect(await askAll()).toEqual(hit);
-    // Redis answers: it is not left alone for that, and hears of whoever comes next.
-    expect(await askAll()).toEqual(hit);
-    expect(states).toEqual([]);
-    expect(await client.type(key)).toBe("stream");
-    // Of those that were hit nothing is counted.
-    expect(await client.zcard(keys.globalInFlight)).toBe(6);
-    expect(await client.hget(keys.budgets(day), "c")).toBe("6");
-    await client.del(key);
-    expect(await askAll()).toEqual(subjects.map(() => "admitted"));
-    store.close();
-  });
-
   it.each(Object.entries(common))("in place of %s hits those who name it", async (_, keyOf) => {
     const { store, keys, states } = await open({ ...limits, onLoss: "local" });
     const closed = await open({ ...limits, toolRate: { count: 9, perMs: 1000 } });
@@ -121,9 +97,6 @@ describe("a key of another type", () => {
   it("in place of what a shadow keeps for itself hits nobody", async () => {
     const shadow = { limit: 1, mode: "shadow" } as const;
     const { store, keys } = await open({ userInFlight: shadow, globalInFlight: shadow });
-    for (const key of [keys.globalInFlight, keys.userInFlight("ann")]) {
-      await leaveBehind(`${key}:over`);
-    }
     for (const turn of [0, -1]) {
       await leaveBehind(`${keys.globalInFlight}:would:${Math.floor(1e12 / 30_000) + turn}`);
     }
@@ -171,13 +144,13 @@ describe("a key of another type", () => {
   it("keeps nothing of others from being given back, settled or told", async () => {
     const { store, keys, clock } = await open({ ...limits, leaseMs: 30_000 });
     const replies = await Promise.all(
-      ["ann", "bad"].map(async (subject) => store.acquire(subject, { budget })),
+      ["ann", "ben"].map(async (subject) => store.acquire(subject, { budget })),
     );
     const admitted = replies.filter((reply) => reply !== "unavailable" && reply.admitted);
     const taken = admitted.map(({ lease }) => lease);
     const reservations = admitted.map(({ reservation }) => reservation);
     await store.flush();
-    for (const key of [keys.userInFlight("bad"), keys.processes]) {
+    for (const key of [`${keys.usersInFlight}:candidate`, keys.processes]) {
       await client.del(key);
       await leaveBehind(key);
     }
@@ -187,15 +160,17 @@ describe("a key of another type", () => {
     // A beat for each, and one of this process among the others.
     await clock.advanceAsync(6000);
     await store.flush();
-    expect(store.state().dropped).toBe(before + 2);
-    const [, expiry] = await client.zrange(keys.userInFlight("ann"), "0", "-1", "WITHSCORES");
-    expect(Number(expiry)).toBe(1e12 + 5000 + 30_000);
+    expect(store.state().dropped).toBe(before + 3);
+    const [, expiry] = await client.zrange(keys.globalInFlight, "0", "-1", "WITHSCORES");
+    const [place] = await readUserPlaces(client, keys, "ann");
+    expect([Number(expiry), place?.expiresMs]).toEqual(Array(2).fill(1e12 + 5000 + 30_000));
     for (const reservation of reservations) {
       reservation?.settle({ inputTokens: 3, outputTokens: 4 });
     }
     for (const lease of taken) lease.release();
     await store.flush();
-    expect(await client.exists(keys.userInFlight("ann"), keys.globalInFlight)).toBe(0);
+    expect(await client.exists(keys.globalInFlight)).toBe(0);
+    expect(await readUserPlaces(client, keys, "ann")).toEqual([]);
     expect(await readUserBudget(client, keys, "ann", day)).toMatchObject({ calls: 1, tokens: 7 });
     expect(await client.hmget(keys.budgets(day), "c", "t")).toEqual(["2", "14"]);
     expect(store.state().pending).toBe(0);

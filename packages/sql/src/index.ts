@@ -30,6 +30,10 @@ export {
   type LatencyRollupOptions,
   type LatencyRollupProblem,
 } from "./latency-rollup.ts";
+export type { MeasureTotals } from "./measure-totals.ts";
+export type { CheckEffect } from "./metric-checks.ts";
+export type { ParityTotals, Tally } from "./metric-parity.ts";
+export type { MetricTotals } from "./metric-totals.ts";
 export { metricWindows, type MetricWindows, type MetricWindowsOptions } from "./metric-windows.ts";
 export type { MetricWindowsProblem, MetricWindowsState } from "./metric-window-writer.ts";
 export { migrate, type Migrated, type MigrateOptions } from "./migrate.ts";
@@ -46,12 +50,7 @@ export {
   type AwaitedInstances,
   type ReadInstancesOptions,
 } from "./read-instances.ts";
-export {
-  readMetricWindows,
-  type MeasureTotals,
-  type MetricTotals,
-  type ReadMetricWindowsOptions,
-} from "./read-metric-windows.ts";
+export { readMetricWindows, type ReadMetricWindowsOptions } from "./read-metric-windows.ts";
 export {
   readMigrations,
   type MigrationsRead,

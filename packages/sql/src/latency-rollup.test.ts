@@ -97,8 +97,10 @@ describe("latencyRollup", () => {
     expect(seen.turns).toBe(1);
   });
 
-  it("refuses an interval under a second, and names that are none", () => {
+  it("refuses an interval under a second, names that are none, and options that it has not", () => {
     expect(() => rolling({ everyMs: 10 })).toThrow(/latencyRollup\.everyMs: got /);
+    const misspelt: object = { everyMS: 60_000 };
+    expect(() => rolling(misspelt)).toThrow(/latencyRollup\.everyMS: got an unknown option/);
     expect(() => rolling({ names: { prefix: "P3-" } })).toThrow(/prefix: got /);
   });
 });

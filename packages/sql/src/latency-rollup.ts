@@ -1,6 +1,7 @@
-import { parseOptions, type Clock } from "@sluice/contract";
+import { functionSchema, parseOptions, type Clock } from "@sluice/contract";
 import { z } from "zod";
 import { callQuietly } from "./call-quietly.ts";
+import { clockSchema } from "./clock-schema.ts";
 import type { SqlDatabase } from "./database.ts";
 import { errorCode } from "./error-code.ts";
 import { rollUpLatency } from "./latency-roll-up.ts";
@@ -29,23 +30,25 @@ export interface LatencyRollup {
   close(): Promise<void>;
 }
 
-const everySchema = z.number().min(1000).max(86_400_000);
+const optionsSchema = z.strictObject({
+  clock: clockSchema,
+  random: functionSchema,
+  names: z.unknown().optional(),
+  everyMs: z.number().min(1000).max(86_400_000).default(300_000),
+  onProblem: functionSchema.optional(),
+});
 
 /**
  * Runs `rollUpLatency` at once and then now and then. Each process may: whoever comes first does the work.
  * It does not keep the process alive.
- * @throws ConfigError for an interval under a second or over a day, and for names that are none.
+ * @throws ConfigError naming the option that is wrong, or is no such option.
  */
 export function latencyRollup(
   db: Pick<SqlDatabase, "transaction">,
   options: LatencyRollupOptions,
 ): LatencyRollup {
   const { clock, random, names = {} } = options;
-  const everyMs = parseOptions(
-    "latencyRollup.everyMs",
-    everySchema,
-    options.everyMs === undefined ? 300_000 : options.everyMs,
-  );
+  const { everyMs } = parseOptions("latencyRollup", optionsSchema, options);
   // Told now, and not at each turn.
   sqlNames(names);
   const ending = new AbortController();

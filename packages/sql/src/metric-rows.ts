@@ -26,6 +26,7 @@ const figures: readonly Column[] = [
     type: "jsonb",
     of: (series) => histogramToJson(series.firstContentMs),
   },
+  { name: "first_byte_ms", type: "jsonb", of: (series) => histogramToJson(series.firstByteMs) },
   { name: "queue_ms", type: "jsonb", of: (series) => histogramToJson(series.queueMs) },
   { name: "fallbacks", type: "bigint", of: (series) => series.fallbacks },
   { name: "input_tokens", type: "bigint", of: (series) => series.inputTokens },

@@ -1,4 +1,11 @@
-import { ConfigError, type MetricSample, type OutcomeSample } from "@sluice/contract";
+import {
+  type CheckSample,
+  ConfigError,
+  type MetricSample,
+  type OutcomeSample,
+  type ParityFigures,
+  Reason,
+} from "@sluice/contract";
 import { describeOnDatabases, FakeClock } from "@sluice/testkit";
 import * as fc from "fast-check";
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -32,6 +39,30 @@ const circuit = (isOpen: boolean, provider = "openai"): MetricSample => ({
   feature: "demo",
   provider,
   isOpen,
+});
+
+const check = (fields: Partial<CheckSample> = {}): CheckSample => ({
+  kind: "check",
+  feature: "demo",
+  arm: "shadow",
+  effect: "allow",
+  admission: [],
+  ...fields,
+});
+
+const parity = (figures: Partial<ParityFigures> = {}): MetricSample => ({
+  kind: "parity",
+  feature: "demo",
+  arm: "shadow",
+  figures: {
+    legacyValid: true,
+    mirrorValid: true,
+    equal: {},
+    lengthDifference: 0,
+    latencyDifferenceMs: 0,
+    similarity: 1,
+    ...figures,
+  },
 });
 
 type Row = Readonly<Record<string, unknown>> & {
@@ -142,6 +173,59 @@ describe("metricWindows", () => {
       { outcomes: { SUCCEEDED: 1 }, http: { 200: 1 } },
       { arm: "none", provider: "", outcomes: {}, http: { 401: 1 } },
     ]);
+  });
+
+  test("what a shadow's gates would have said is among its outcomes, and counted once", async () => {
+    const { table, windows } = rig();
+    const admission = [
+      { verdict: "would_reject", reason: Reason.MESSAGE_RATE },
+      { verdict: "allow" },
+    ] as const;
+    windows.sink(check({ admission }));
+    // The mirrored run of the same request.
+    windows.sink(outcome({ arm: "shadow", admission, reason: Reason.MESSAGE_RATE }));
+    windows.sink(check({ effect: "divert", reason: Reason.NOT_IN_ROLLOUT }));
+    windows.sink(check({ effect: "reject", reason: Reason.USER_IN_FLIGHT }));
+    await windows.close();
+    expect([...table.rows.values()]).toMatchObject([
+      {
+        arm: "shadow",
+        provider: "",
+        outcomes: { WOULD_ALLOW: 1, WOULD_DIVERT: 1, WOULD_REJECT: 1 },
+        reasons: { NOT_IN_ROLLOUT: 1, USER_IN_FLIGHT: 1 },
+        admission: { "would_reject.MESSAGE_RATE": 1, allow: 1 },
+      },
+      { provider: "openai", outcomes: { SUCCEEDED: 1 }, admission: {}, reasons: {} },
+    ]);
+    expect(windows.dropped()).toBe(0);
+  });
+
+  test("a comparison is kept as measures of the shadow", async () => {
+    const { table, windows } = rig();
+    windows.sink(parity({ mirrorValid: false, equal: { intent: true }, lengthDifference: -4 }));
+    windows.sink(parity({ equal: { intent: false }, latencyDifferenceMs: 50, similarity: 0 }));
+    await windows.close();
+    const [row] = table.rows.values();
+    expect(row?.["measures"]).toMatchObject({
+      parity_legacy_valid: { members: { true: 2 } },
+      parity_mirror_valid: { members: { true: 1, false: 1 } },
+      parity_equal_intent: { members: { true: 1, false: 1 } },
+      parity_length_difference: { sum: -4, count: 2 },
+      parity_latency_difference_ms: { sum: 50, count: 2 },
+      parity_similarity: { sum: 1, count: 2 },
+    });
+  });
+
+  test("the time to the first byte is a histogram beside the status", async () => {
+    const { table, windows } = rig();
+    const response = { kind: "response", feature: "demo", arm: "legacy", status: 200 } as const;
+    windows.sink(response);
+    windows.sink({ ...response, firstByteMs: 0 });
+    windows.sink({ ...response, firstByteMs: Number.NaN });
+    await windows.close();
+    const [row] = table.rows.values();
+    expect(row).toMatchObject({ arm: "legacy", http: { 200: 3 }, first_byte_ms: { z: 1 } });
+    expect(windows.dropped()).toBe(1);
   });
 
   test("what was flushed in mid-window is written again, whole, when the window is over", async () => {
@@ -270,6 +354,8 @@ describe("metricWindows", () => {
     ["a provider of two lines", outcome({ provider: "a\nb" })],
     ["a provider that is too long", outcome({ provider: "p".repeat(129) })],
     ["a circuit of no provider", circuit(true, "")],
+    ["a check that says nothing known", check({ effect: "Tell me a story" as never })],
+    ["a field of a comparison that is no name", parity({ equal: { "Tell me a story": true } })],
   ])("%s is dropped and counted", async (_what, sample) => {
     const { table, windows } = rig();
     windows.sink(sample);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
 import { openCircuits } from "./metric-circuits.ts";
-import { addOutcome, addResponse } from "./metric-series.ts";
+import { addSample, isCountable } from "./metric-samples.ts";
 import { metricTimeline } from "./metric-timeline.ts";
 import { type MetricWindowsProblem, metricWindowWriter } from "./metric-window-writer.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
@@ -106,17 +106,16 @@ export function metricWindows(
       return;
     }
     const window = timeline.now();
-    const series = window.seriesOf(sample.feature, sample.arm, sample.provider ?? "");
+    const provider = "provider" in sample ? sample.provider : undefined;
+    const series = isCountable(sample)
+      ? window.seriesOf(sample.feature, sample.arm, provider ?? "")
+      : undefined;
     if (series === undefined) {
       writer.lose(1);
-    } else if (sample.kind === "outcome") {
-      window.samples += 1;
-      writer.lose(addOutcome(series, sample));
-    } else if (addResponse(series, sample)) {
-      window.samples += 1;
-    } else {
-      writer.lose(1);
+      return;
     }
+    window.samples += 1;
+    writer.lose(addSample(series, sample));
   };
 
   const holdOpen = (hold: (written: Promise<void>) => void): void => {

@@ -14,26 +14,31 @@ export interface ProviderRows {
   readonly disabled: ReadonlySet<string>;
 }
 
-interface Column {
-  readonly field: keyof ProviderConfig;
+interface Column extends ColumnProblem {
   /** Null says the same as no such column. */
   readonly nullable: boolean;
-  readonly expected: string;
 }
 
 const name = "1 to 128 characters on one line";
-const columns: Readonly<Record<string, Column>> = {
-  provider: { field: "provider", nullable: false, expected: name },
-  environment: { field: "environment", nullable: false, expected: name },
-  enabled: { field: "enabled", nullable: false, expected: "true or false" },
-  is_default: { field: "isDefault", nullable: false, expected: "true or false" },
-  weight: { field: "weight", nullable: false, expected: "an integer from 0 to 1000000" },
-  timeout_ms: { field: "timeoutMs", nullable: true, expected: "an integer from 1 to 600000" },
-  max_retries: { field: "maxRetries", nullable: true, expected: "an integer from 0 to 10" },
-  model: { field: "model", nullable: true, expected: name },
-  prompt_template_version: { field: "promptTemplateVersion", nullable: true, expected: name },
-  metadata: { field: "metadata", nullable: true, expected: "a JSON object" },
+/** By field, so that each has its column. */
+const columns: Readonly<Record<keyof ProviderConfig, Column>> = {
+  provider: { column: "provider", nullable: false, expected: name },
+  environment: { column: "environment", nullable: false, expected: name },
+  enabled: { column: "enabled", nullable: false, expected: "true or false" },
+  isDefault: { column: "is_default", nullable: false, expected: "true or false" },
+  weight: { column: "weight", nullable: false, expected: "an integer from 0 to 1000000" },
+  timeoutMs: { column: "timeout_ms", nullable: true, expected: "an integer from 1 to 600000" },
+  maxRetries: { column: "max_retries", nullable: true, expected: "an integer from 0 to 10" },
+  model: { column: "model", nullable: true, expected: name },
+  promptTemplateVersion: { column: "prompt_template_version", nullable: true, expected: name },
+  metadata: { column: "metadata", nullable: true, expected: "a JSON object" },
 };
+
+/** Those that a config and its place are read of. */
+export const providerColumns: readonly string[] = [
+  ...Object.values(columns).map(({ column }) => column),
+  "position",
+];
 
 /** Which candidate a row or a config is, as one string. */
 export const keyOf = (row: {
@@ -76,15 +81,15 @@ function parseRow(
   raw: Readonly<Record<string, unknown>>,
 ): { readonly config: ProviderConfig; readonly position: number } | ColumnProblem {
   const fields: Record<string, unknown> = {};
-  for (const [column, { field, nullable }] of Object.entries(columns)) {
+  for (const [field, { column, nullable }] of Object.entries(columns)) {
     const value = raw[column];
     if (value !== undefined && !(nullable && value === null)) fields[field] = value;
   }
   const config = providerConfigSchema.safeParse(fields);
   if (!config.success) {
-    const field = config.error.issues[0]?.path[0];
-    const fault = Object.entries(columns).find(([, one]) => one.field === field);
-    return { column: fault?.[0] ?? "provider", expected: fault?.[1].expected ?? name };
+    const [field = "provider"] = config.error.issues[0]?.path ?? [];
+    const { column, expected } = columns[field as keyof ProviderConfig];
+    return { column, expected };
   }
   const position = raw["position"] ?? Number.MAX_SAFE_INTEGER;
   if (typeof position !== "number") return { column: "position", expected: "a number" };

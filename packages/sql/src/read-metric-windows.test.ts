@@ -1,10 +1,13 @@
 import {
+  type CheckSample,
   ConfigError,
   FailureCode,
   type MetricArm,
   metricArms,
   type MetricSample,
   type OutcomeSample,
+  type ParityFigures,
+  type ParitySample,
   Reason,
   type ResponseSample,
 } from "@sluice/contract";
@@ -19,14 +22,11 @@ import * as fc from "fast-check";
 import { beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { SqlDatabase, SqlQuery } from "./database.ts";
 import { metricWindows } from "./metric-windows.ts";
+import type { MetricTotals } from "./metric-totals.ts";
 import { migrate } from "./migrate.ts";
 import { pglite } from "./pglite.ts";
 import { postgres } from "./postgres.ts";
-import {
-  type MetricTotals,
-  readMetricWindows,
-  type ReadMetricWindowsOptions,
-} from "./read-metric-windows.ts";
+import { readMetricWindows, type ReadMetricWindowsOptions } from "./read-metric-windows.ts";
 
 // PGlite starts slowly where many tests run at once.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -64,6 +64,13 @@ const sharedFields = {
 const anyMs = fc.double({ min: 0, max: 60_000, noNaN: true });
 const maybe = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> =>
   fc.option(value, { nil: undefined });
+const anyAdmission = fc.array(
+  fc.record({
+    verdict: fc.constantFrom("allow", "reject", "would_reject", "indeterminate"),
+    reason: maybe(fc.constantFrom(Reason.USER_IN_FLIGHT, Reason.MESSAGE_RATE)),
+  }),
+  { maxLength: 4 },
+);
 const anyOutcome: fc.Arbitrary<OutcomeSample> = fc.record({
   ...sharedFields,
   kind: fc.constant("outcome"),
@@ -73,13 +80,7 @@ const anyOutcome: fc.Arbitrary<OutcomeSample> = fc.record({
   fallbackUsed: fc.boolean(),
   latencyMs: anyMs,
   firstContentMs: maybe(anyMs),
-  admission: fc.array(
-    fc.record({
-      verdict: fc.constantFrom("allow", "reject", "would_reject", "indeterminate"),
-      reason: maybe(fc.constantFrom(Reason.USER_IN_FLIGHT, Reason.MESSAGE_RATE)),
-    }),
-    { maxLength: 4 },
-  ),
+  admission: anyAdmission,
   queueMs: fc.array(anyMs, { maxLength: 3 }),
   inputTokens: maybe(fc.nat()),
   outputTokens: maybe(fc.nat()),
@@ -98,6 +99,27 @@ const anyResponse: fc.Arbitrary<ResponseSample> = fc.record({
   ...sharedFields,
   kind: fc.constant("response"),
   status: fc.integer({ min: 100, max: 599 }),
+  firstByteMs: maybe(anyMs),
+});
+const ofShadow = { feature: fc.constant("demo"), arm: fc.constant("shadow" as const) };
+const anyCheck: fc.Arbitrary<CheckSample> = fc.record({
+  ...ofShadow,
+  kind: fc.constant("check"),
+  effect: fc.constantFrom("allow", "divert", "reject"),
+  reason: maybe(fc.constantFrom(...Object.values(Reason))),
+  admission: anyAdmission,
+});
+const anyParity: fc.Arbitrary<ParitySample> = fc.record({
+  ...ofShadow,
+  kind: fc.constant("parity"),
+  figures: fc.record<ParityFigures>({
+    legacyValid: fc.boolean(),
+    mirrorValid: fc.boolean(),
+    equal: fc.record({ intent: fc.boolean(), tone: fc.boolean() }, { requiredKeys: [] }),
+    lengthDifference: fc.integer({ min: -5_000, max: 5_000 }),
+    latencyDifferenceMs: fc.integer({ min: -60_000, max: 60_000 }),
+    similarity: fc.constantFrom(0, 0.25, 0.5, 1),
+  }),
 });
 const anyCircuit = fc.record({
   kind: fc.constant("circuit" as const),
@@ -121,13 +143,50 @@ const histogram = (values: readonly (number | undefined)[]): LogHistogram => {
 const sum = (values: readonly (number | undefined)[]): number =>
   values.reduce<number>((total, value) => total + (value ?? 0), 0);
 
+const measureOf = (values: readonly (number | boolean | string)[]) => {
+  const numbers = values.filter((value) => typeof value === "number");
+  return {
+    sum: sum(numbers),
+    count: numbers.length,
+    histogram: histogram(numbers),
+    members: tally(values.filter((value) => typeof value !== "number").map(String)),
+  };
+};
+
+const yesNo = (values: readonly boolean[]) => ({
+  yes: values.filter(Boolean).length,
+  no: values.filter((value) => !value).length,
+});
+
+function naiveParity(all: readonly ParityFigures[]) {
+  const fields = new Set(all.flatMap(({ equal }) => Object.keys(equal)));
+  return {
+    legacyValid: yesNo(all.map((figures) => figures.legacyValid)),
+    mirrorValid: yesNo(all.map((figures) => figures.mirrorValid)),
+    equal: new Map(
+      [...fields].map((field) => [
+        field,
+        yesNo(all.map(({ equal }) => equal[field]).filter((value) => value !== undefined)),
+      ]),
+    ),
+    lengthDifference: measureOf(all.map((figures) => figures.lengthDifference)),
+    latencyDifferenceMs: measureOf(all.map((figures) => figures.latencyDifferenceMs)),
+    similarity: measureOf(all.map((figures) => figures.similarity)),
+  };
+}
+
 /** The same figures, from a list of samples and nothing clever. */
 function naiveTotals(arm: MetricArm, provider: string, samples: readonly MetricSample[]) {
-  const of = samples.filter((sample) =>
-    sample.kind === "circuit" ? false : sample.arm === arm && (sample.provider ?? "") === provider,
-  );
-  const ends = of.filter((sample): sample is OutcomeSample => sample.kind === "outcome");
-  const responses = of.filter((sample): sample is ResponseSample => sample.kind === "response");
+  const of = samples.filter((sample) => {
+    if (sample.kind === "circuit") return false;
+    const own = "provider" in sample ? sample.provider : undefined;
+    return sample.arm === arm && (own ?? "") === provider;
+  });
+  const ends = of.filter((sample) => sample.kind === "outcome");
+  const responses = of.filter((sample) => sample.kind === "response");
+  const checks = of.filter((sample) => sample.kind === "check");
+  const compared = of.filter((sample) => sample.kind === "parity").map(({ figures }) => figures);
+  const judged = arm === "shadow" ? checks : ends;
   const measured = new Map<string, (number | boolean | string)[]>();
   for (const { measures } of ends) {
     for (const [name, value] of Object.entries(measures)) {
@@ -138,35 +197,25 @@ function naiveTotals(arm: MetricArm, provider: string, samples: readonly MetricS
     arm,
     provider,
     outcomes: tally(ends.map((sample) => sample.outcome)),
+    checks: tally(checks.map((sample) => sample.effect)),
     failures: tally(ends.map((sample) => sample.code)),
-    reasons: tally(ends.map((sample) => sample.reason)),
+    reasons: tally(judged.map((sample) => sample.reason)),
     admission: tally(
-      ends.flatMap((sample) =>
+      judged.flatMap((sample) =>
         sample.admission.map(({ verdict, reason }) => [verdict, reason ?? []].flat().join(".")),
       ),
     ),
     http: tally(responses.map((sample) => sample.status)),
     latencyMs: histogram(ends.map((sample) => sample.latencyMs)),
     firstContentMs: histogram(ends.map((sample) => sample.firstContentMs)),
+    firstByteMs: histogram(responses.map((sample) => sample.firstByteMs)),
     queueMs: histogram(ends.flatMap((sample) => sample.queueMs)),
     fallbacks: ends.filter((sample) => sample.fallbackUsed).length,
     inputTokens: sum(ends.map((sample) => sample.inputTokens)),
     outputTokens: sum(ends.map((sample) => sample.outputTokens)),
     costNanoUsd: sum(ends.map((sample) => sample.costNanoUsd)),
-    measures: new Map(
-      [...measured].map(([name, values]) => {
-        const numbers = values.filter((value) => typeof value === "number");
-        return [
-          name,
-          {
-            sum: sum(numbers),
-            count: numbers.length,
-            histogram: histogram(numbers),
-            members: tally(values.filter((value) => typeof value !== "number").map(String)),
-          },
-        ];
-      }),
-    ),
+    measures: new Map([...measured].map(([name, values]) => [name, measureOf(values)])),
+    ...(compared.length > 0 && { parity: naiveParity(compared) }),
   };
 }
 
@@ -216,7 +265,9 @@ describeOnDatabases("metric windows", openers, (open) => {
     const step = fc.oneof(
       {
         weight: 6,
-        arbitrary: fc.record({ sample: fc.oneof(anyOutcome, anyResponse, anyCircuit) }),
+        arbitrary: fc.record({
+          sample: fc.oneof(anyOutcome, anyResponse, anyCircuit, anyCheck, anyParity),
+        }),
       },
       { weight: 2, arbitrary: fc.record({ pass: fc.integer({ min: 0, max: 15_000 }) }) },
       { weight: 1, arbitrary: fc.constant({ flush: true }) },
@@ -414,14 +465,26 @@ describeOnDatabases("metric windows", openers, (open) => {
     for (let status = 100; status < 600; status += 1) {
       windows.sink({ kind: "response", feature: "demo", arm: "ai", provider: "openai", status });
     }
+    const fields = Array.from({ length: 16 }, (_, n) => `f${n}`.padEnd(41, "_"));
+    const figures = {
+      legacyValid: true,
+      mirrorValid: true,
+      equal: Object.fromEntries(fields.map((field) => [field, true])),
+      lengthDifference: 1e9,
+      latencyDifferenceMs: -1e9,
+      similarity: 0.5,
+    };
+    windows.sink({ kind: "parity", feature: "demo", arm: "shadow", figures });
     await windows.close();
     // The measure beyond 32.
     expect(windows.dropped()).toBe(1);
-    expect(await read()).toHaveLength(2);
+    const [, , shadow, ...others] = await read();
+    expect(others).toEqual([]);
+    expect([...(shadow?.parity?.equal.keys() ?? [])].toSorted()).toEqual(fields.toSorted());
   });
 
   const counts = ["outcomes", "failures", "reasons", "admission", "http"];
-  const histograms = ["latency_ms", "first_content_ms", "queue_ms"];
+  const histograms = ["latency_ms", "first_content_ms", "first_byte_ms", "queue_ms"];
   const body = "Tell me a story of a fox";
   const insert = (column: string, value: unknown): Promise<unknown> =>
     db.query(

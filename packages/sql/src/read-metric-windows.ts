@@ -1,7 +1,7 @@
 import { type MetricArm, metricArms, parseOptions } from "@sluice/contract";
-import { emptyLogHistogram, type LogHistogram, parseLogHistogram } from "@sluice/policy";
 import { z } from "zod";
 import type { SqlDatabase } from "./database.ts";
+import { type MetricGroup, type MetricTotals, toTotals } from "./metric-totals.ts";
 import { sqlNames, type SqlNameOptions } from "./names.ts";
 
 export interface ReadMetricWindowsOptions {
@@ -17,52 +17,6 @@ export interface ReadMetricWindowsOptions {
   /** `total` (default) adds all windows up; `window` gives each window of 10 seconds on its own. */
   readonly by?: "total" | "window";
   readonly names?: SqlNameOptions;
-}
-
-/** What was reported under the name of one declared measure. */
-export interface MeasureTotals {
-  /** Of the numbers. */
-  readonly sum: number;
-  /** How many numbers. */
-  readonly count: number;
-  readonly histogram: LogHistogram;
-  /** How often each member of an enum, `true` and `false` came. */
-  readonly members: ReadonlyMap<string, number>;
-}
-
-/** The figures of one arm and provider, of all processes. */
-export interface MetricTotals {
-  /** With `by: "window"`. */
-  readonly windowStart?: Date;
-  readonly arm: MetricArm;
-  /** Empty where no provider was called. */
-  readonly provider: string;
-  readonly outcomes: ReadonlyMap<string, number>;
-  readonly failures: ReadonlyMap<string, number>;
-  readonly reasons: ReadonlyMap<string, number>;
-  /** By `allow`, `reject.<REASON>`, `would_reject.<REASON>`, `indeterminate.<REASON>`. */
-  readonly admission: ReadonlyMap<string, number>;
-  readonly http: ReadonlyMap<number, number>;
-  readonly latencyMs: LogHistogram;
-  readonly firstContentMs: LogHistogram;
-  readonly queueMs: LogHistogram;
-  readonly fallbacks: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly costNanoUsd: number;
-  /** Added up over processes: two that both had it open for a second are two seconds. */
-  readonly circuitOpenMs: number;
-  readonly measures: ReadonlyMap<string, MeasureTotals>;
-}
-
-interface Group {
-  readonly start_ms: number | null;
-  readonly arm: MetricArm;
-  readonly provider: string;
-  /** By column, then by key. */
-  readonly figures: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** By measure, then by part, then by key. */
-  readonly measures: Readonly<Record<string, Readonly<Record<string, Record<string, number>>>>>;
 }
 
 const optionsSchema = z.strictObject({
@@ -90,7 +44,7 @@ export async function readMetricWindows(
     options,
   );
   const text = statement(sqlNames(names).table("metric_windows"), by);
-  const { rows } = await db.query<Group>(text, [
+  const { rows } = await db.query<MetricGroup>(text, [
     feature,
     from.toISOString(),
     to.toISOString(),
@@ -101,7 +55,7 @@ export async function readMetricWindows(
 }
 
 const counts = ["outcomes", "failures", "reasons", "admission", "http"];
-const histograms = ["latency_ms", "first_content_ms", "queue_ms"];
+const histograms = ["latency_ms", "first_content_ms", "first_byte_ms", "queue_ms"];
 const sums = ["fallbacks", "input_tokens", "output_tokens", "cost_nano_usd", "circuit_open_ms"];
 
 /** Every column becomes keys with numbers, so that one GROUP BY adds up all of them. */
@@ -146,44 +100,4 @@ function statement(table: string, by: "total" | "window"): string {
     FROM measured
     GROUP BY start, arm, provider
     ORDER BY start, arm COLLATE "C", provider COLLATE "C"`;
-}
-
-function toTotals({ start_ms: startMs, arm, provider, figures, measures }: Group): MetricTotals {
-  const countsOf = (name: string): ReadonlyMap<string, number> =>
-    new Map(Object.entries(figures[name] ?? {}));
-  const sum = (name: string): number => figures["sums"]?.[name] ?? 0;
-  return {
-    ...(startMs !== null && { windowStart: new Date(startMs) }),
-    arm,
-    provider,
-    outcomes: countsOf("outcomes"),
-    failures: countsOf("failures"),
-    reasons: countsOf("reasons"),
-    admission: countsOf("admission"),
-    http: new Map(Array.from(countsOf("http"), ([status, times]) => [Number(status), times])),
-    latencyMs: toHistogram(figures["latency_ms"]),
-    firstContentMs: toHistogram(figures["first_content_ms"]),
-    queueMs: toHistogram(figures["queue_ms"]),
-    fallbacks: sum("fallbacks"),
-    inputTokens: sum("input_tokens"),
-    outputTokens: sum("output_tokens"),
-    costNanoUsd: sum("cost_nano_usd"),
-    circuitOpenMs: sum("circuit_open_ms"),
-    measures: new Map(
-      Object.entries(measures).map(([name, parts]) => [
-        name,
-        {
-          sum: parts["sums"]?.["sum"] ?? 0,
-          count: parts["sums"]?.["count"] ?? 0,
-          histogram: toHistogram(parts["histogram"]),
-          members: new Map(Object.entries(parts["members"] ?? {})),
-        },
-      ]),
-    ),
-  };
-}
-
-/** Empty where it has another form, as only a row that is not ours can have. */
-function toHistogram(json: unknown): LogHistogram {
-  return parseLogHistogram(json ?? {}) ?? emptyLogHistogram();
 }

@@ -4,7 +4,7 @@ import { recordOfOutcome } from "./record-of-outcome.ts";
 
 function outcome(fields: Partial<OutcomeEvent> = {}): OutcomeEvent {
   return outcomeEventSchema.parse({
-    v: 3,
+    v: 4,
     at_ms: 1_800_000_000_123,
     feature: "demo",
     event: "outcome",
@@ -89,9 +89,13 @@ describe("recordOfOutcome", () => {
     });
   });
 
+  test("the outcome of a shadow is no record", () => {
+    expect(recordOfOutcome(outcome({ shadow: true }))).toBeUndefined();
+  });
+
   test("another event is no record", () => {
     const event: SluiceEvent = {
-      v: 3,
+      v: 4,
       at_ms: 0,
       feature: "demo",
       event: "disabled_noop",

@@ -29,9 +29,9 @@ export interface GenerationRecord {
 /** What the table's check takes as a member's name: a word, so no prose can pass for one. */
 const memberName = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The record of an `outcome` event; undefined for any other event. */
+/** The record of an `outcome` event; undefined for any other event, and for that of a shadow: it answered nobody. */
 export function recordOfOutcome(event: SluiceEvent): GenerationRecord | undefined {
-  if (event.event !== "outcome") return undefined;
+  if (event.event !== "outcome" || event.shadow === true) return undefined;
   const schemaValid = schemaValidOf(event);
   const metadata = numbersOf(event.measures);
   return {

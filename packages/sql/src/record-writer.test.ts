@@ -14,7 +14,7 @@ const migration = readFileSync(new URL("../migrations/0003_records.sql", import.
 
 function outcome(id: number | string, fields: Partial<OutcomeEvent> = {}): OutcomeEvent {
   return {
-    v: 3,
+    v: 4,
     at_ms: Date.UTC(2026, 0, 1),
     feature: "demo",
     event: "outcome",
@@ -131,9 +131,18 @@ describe("recordWriter", () => {
     expect(db.batches.map((batch) => batch.length)).toEqual([200, 200, 50]);
   });
 
+  test("what a shadow ran is not written, and is not lost either", async () => {
+    const { clock, db, writer } = rig();
+    writer.sink(outcome("mirror", { shadow: true }));
+    writer.sink(outcome("answered"));
+    await clock.advanceAsync(200);
+    expect(db.written()).toEqual(["answered"]);
+    expect([writer.pending(), writer.dropped()]).toEqual([0, 0]);
+  });
+
   test("what is no outcome is not written", async () => {
     const { clock, db, writer } = rig();
-    writer.sink({ v: 3, at_ms: 0, feature: "demo", event: "disabled_noop", reason: "x" as never });
+    writer.sink({ v: 4, at_ms: 0, feature: "demo", event: "disabled_noop", reason: "x" as never });
     expect(clock.pendingTimers).toBe(0);
     await writer.flush();
     expect(db.batches).toEqual([]);

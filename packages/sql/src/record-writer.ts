@@ -42,7 +42,10 @@ export interface RecordWriterOptions {
 }
 
 export interface RecordWriter {
-  /** Takes outcomes, and subscribes to nothing else. It stores a reference only: no request waits for the database. */
+  /**
+   * Takes outcomes but those of a shadow, and subscribes to nothing else. It stores a reference only: no
+   * request waits for the database.
+   */
   readonly sink: EventSink;
   /** Rows lost since the start: dropped for newer ones, refused, without a row to fill, or left at `close`. */
   dropped(): number;
@@ -128,7 +131,8 @@ export function recordWriter(
   const dropped = (): number => buffer.lost + lost;
 
   const take = (event: SluiceEvent): void => {
-    if (event.event !== "outcome") return;
+    // Whom a shadow calls answers nobody.
+    if (event.event !== "outcome" || event.shadow === true) return;
     if (closed !== undefined) {
       lost += 1;
       return;

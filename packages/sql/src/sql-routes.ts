@@ -7,7 +7,12 @@ import {
 import { z } from "zod";
 import { callQuietly } from "./call-quietly.ts";
 import type { SqlDatabase } from "./database.ts";
-import { keyOf, parseProviderRows, type ColumnProblem } from "./parse-provider-rows.ts";
+import {
+  keyOf,
+  parseProviderRows,
+  providerColumns,
+  type ColumnProblem,
+} from "./parse-provider-rows.ts";
 import { assertWatchOptions, watchTable, type SqlWatchOptions } from "./watched-table.ts";
 
 export interface SqlRoutesOptions extends SqlWatchOptions {
@@ -31,20 +36,6 @@ export interface SqlRoutes extends RouteSource {
   /** Stops watching; reads go on answering. */
   close(): void;
 }
-
-/** What a config is read of; each field has its column. */
-const columns: Readonly<Record<keyof ProviderConfig, string>> = {
-  environment: "environment",
-  provider: "provider",
-  enabled: "enabled",
-  isDefault: "is_default",
-  weight: "weight",
-  timeoutMs: "timeout_ms",
-  maxRetries: "max_retries",
-  model: "model",
-  promptTemplateVersion: "prompt_template_version",
-  metadata: "metadata",
-};
 
 /**
  * The rows of `ai_provider_configs` as the candidates of a route, live. A malformed row keeps the last
@@ -82,7 +73,7 @@ export function sqlRoutes(db: SqlDatabase, options: SqlRoutesOptions): SqlRoutes
   const table = watchTable(db, {
     ...options,
     table: "ai_provider_configs",
-    columns: [...Object.values(columns), "position"],
+    columns: providerColumns,
     onRows: apply,
   });
 

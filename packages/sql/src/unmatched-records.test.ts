@@ -11,7 +11,7 @@ function rig() {
     onRetry: ({ request_id: id }) => void retried.push(id),
   });
   const event = (id: string): OutcomeEvent => ({
-    v: 3,
+    v: 4,
     at_ms: clock.wallMs(),
     feature: "demo",
     event: "outcome",

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe } from "vitest";
-import { postgresAnswers, postgresForTests } from "./postgres-for-tests.ts";
+import { postgresAnswers, postgresForTests } from "./test-postgres.ts";
 
 /** For one test that starts PGlite on a busy machine. */
 const TIMEOUT_MS = 60_000;

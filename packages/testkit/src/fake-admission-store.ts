@@ -1,13 +1,17 @@
 import {
   Reason,
+  type AdmissionAsk,
   type AdmissionReply,
   type AdmissionStore,
+  type GateMode,
   type ToolRateReply,
 } from "@sluice/contract";
 
 /** One question to the store that waits for its answer. The first answer counts. */
 export interface PendingAcquire {
   readonly subject: string;
+  /** What the request brought besides. */
+  readonly ask: AdmissionAsk | undefined;
   /** Answers by the limit. */
   answer(): void;
   unavailable(): void;
@@ -18,6 +22,8 @@ export interface PendingAcquire {
 /** The same for one tool call. */
 export interface PendingToolCall {
   readonly subject: string;
+  /** What stands in for the store's own mode. */
+  readonly mode: GateMode | undefined;
   answer(reply: ToolRateReply | "unavailable"): void;
   /** Rejects, which no store may. */
   fail(error: unknown): void;
@@ -72,7 +78,7 @@ export function fakeAdmissionStore(options: {
     get renewals() {
       return renewals;
     },
-    acquire(subject) {
+    acquire(subject, ask) {
       const { promise, resolve, reject } = Promise.withResolvers<AdmissionReply | "unavailable">();
       const once = (end: () => void) => (): void => {
         const place = pending.indexOf(question);
@@ -82,6 +88,7 @@ export function fakeAdmissionStore(options: {
       };
       const question: PendingAcquire = {
         subject,
+        ask,
         answer: once(() => resolve(decide())),
         unavailable: once(() => resolve("unavailable")),
         fail: (error) => once(() => reject(error))(),
@@ -91,12 +98,13 @@ export function fakeAdmissionStore(options: {
       return promise;
     },
     ...(onTakeTool && {
-      takeTool(subject: string) {
+      takeTool(subject: string, mode?: GateMode) {
         const { promise, resolve, reject } = Promise.withResolvers<ToolRateReply | "unavailable">();
-        onTakeTool({ subject, answer: resolve, fail: reject });
+        onTakeTool({ subject, mode, answer: resolve, fail: reject });
         return promise;
       },
     }),
+    apart: () => fakeAdmissionStore(options),
     describe: () => [`global in-flight ${limit} (enforce)`],
     close: () => undefined,
   };

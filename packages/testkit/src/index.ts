@@ -59,7 +59,7 @@ export {
   type OpenFlagSource,
 } from "./flag-source/bench.ts";
 export { describeFlagSource } from "./flag-source/suite.ts";
-export { postgresAnswers, postgresForTests, type TestPostgres } from "./postgres-for-tests.ts";
+export { postgresAnswers, postgresForTests, type TestPostgres } from "./test-postgres.ts";
 export { describeOnDatabases, type DatabaseOpeners } from "./describe-on-databases.ts";
 export { faultyProxy, type FaultyProxy } from "./faulty-proxy.ts";
 export { freePort } from "./free-port.ts";

@@ -41,7 +41,7 @@ export const ALLOWED_IMPORTS: ImportTable = {
   },
   "packages/gateway": {
     workspace: ["packages/contract", "packages/guard"],
-    outside: ["zod"],
+    outside: ["zod", "eventsource-parser"],
     node: "any",
   },
   "packages/express": {

@@ -8,7 +8,8 @@ const tsconfigSchema = z.object({
   references: z.array(z.object({ path: z.string() })).default([]),
 });
 
-const TESTS = "tsconfig.tests.json";
+/** Programs of tests, in the root. */
+const TESTS = /^tsconfig\.tests(?:\.[a-z]+)?\.json$/;
 
 /** TypeScript builds what is referenced: each project its dependencies, the root every project. */
 export function checkReferences(tree: SourceTree): Violation[] {
@@ -21,8 +22,9 @@ export function checkReferences(tree: SourceTree): Violation[] {
     ]),
   );
   const everything = built.map(({ folder }) => folder);
-  expected.set(TESTS, everything);
-  expected.set("tsconfig.json", [...everything, TESTS]);
+  const tests = [...tree.keys()].filter((path) => TESTS.test(path));
+  for (const program of tests) expected.set(program, everything);
+  expected.set("tsconfig.json", [...everything, ...tests]);
 
   return [...expected].flatMap(([path, wanted]) => {
     const found = referencesIn(tree, path);

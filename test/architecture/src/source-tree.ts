@@ -2,7 +2,7 @@
 export type SourceTree = ReadonlyMap<string, string>;
 
 const SOURCE = /^[^/]+\/[^/]+\/(?:src|scripts)\/.+\.[cm]?[jt]sx?$/;
-const UNPUBLISHED = /^test\/|^[^/]+\/[^/]+\/scripts\/|\.test\.[cm]?[jt]sx?$/;
+const UNPUBLISHED = /^test\/|^[^/]+\/[^/]+\/scripts\/|(?:\.test|-for-tests)\.[cm]?[jt]sx?$/;
 
 export function isSource(path: string): boolean {
   return SOURCE.test(path);

@@ -1,6 +1,7 @@
 import { benchAdmission } from "./admission/bench.ts";
 import { benchChain } from "./chain/bench.ts";
 import { benchExpress } from "./express/bench.ts";
+import { benchGateway } from "./gateway/bench.ts";
 import { benchStream } from "./stream/bench.ts";
 import { benchKill } from "./kill/bench.ts";
 import { benchLoss } from "./redis-loss/bench.ts";
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Metric[]>>> = {
   admission: benchAdmission,
   chain: benchChain,
   express: benchExpress,
+  gateway: benchGateway,
   kill: benchKill,
   loss: benchLoss,
   records: benchRecords,

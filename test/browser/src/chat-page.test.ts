@@ -1,112 +1,29 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { sendJson } from "@sluice/testkit";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
-  chatCompletion,
-  sendJson,
-  startProcess,
-  startUpstream,
-  type RunningProcess,
-  type Upstream,
-  type UpstreamAnswer,
-} from "@sluice/testkit";
-import { chromium, type Browser, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { findChromium } from "./find-chromium.ts";
+  answering,
+  flowing,
+  frame,
+  lacksChromium,
+  launchChromium,
+  open,
+  openChatPage,
+  say,
+  state,
+} from "./open-chat-page.ts";
 
-const executablePath = findChromium();
-const inCi = process.env["CI"] === "true";
-const main = fileURLToPath(new URL("../../../apps/chat-express/src/main.ts", import.meta.url));
-
-const open = "FF_CHAT_GATEWAY_ENABLED=true\nFEATURE_CHAT_AI=true\nCHAT_AI_KILL=false\n";
-const answering =
-  (reply: string): UpstreamAnswer =>
-  (res) =>
-    sendJson(res, chatCompletion(reply));
-
-/** One frame of a streamed completion, as OpenAI sends it. */
-const frame = (delta: object, finish: string | null = null): string =>
-  `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
-
-interface Setting {
-  readonly page: Page;
-  readonly upstream: Upstream;
-  readonly app: RunningProcess;
-  /** What the page and the browser complained of. */
-  readonly complaints: readonly string[];
-  readonly editFlags: (text: string) => Promise<void>;
-}
-
-const state = (page: Page, text: string): Promise<void> =>
-  page.getByRole("status").filter({ hasText: text }).waitFor();
-
-/** Types a message and reads the answer: the path that gave it, why, and its text. */
-async function say(page: Page, text: string) {
-  const answers = page.locator(".answer:has(.path)");
-  const before = await answers.count();
-  await page.getByLabel("Your message").fill(text);
-  await page.keyboard.press("Enter");
-  const answer = answers.nth(before);
-  await answer.waitFor();
-  return {
-    path: await answer.locator(".path").textContent(),
-    why: await answer.locator(".why").textContent(),
-    text: await answer.textContent(),
-  };
-}
-
-// Where there is no Chromium the suite is skipped, but never where everything is to be checked.
-describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeout: 30_000 }, () => {
+describe.skipIf(lacksChromium)("the chat page", { timeout: 60_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: executablePath ?? "chromium",
-      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-    });
-  }, 30_000);
+    browser = await launchChromium();
+  }, 60_000);
   afterAll(async () => {
     await browser.close();
   });
-
-  async function opened(flags = open): Promise<Setting> {
-    const folder = await mkdtemp(join(tmpdir(), "sluice-page-"));
-    const flagsFile = join(folder, "flags.env");
-    await writeFile(flagsFile, flags);
-    const upstream = await startUpstream(answering("Seven days a week."));
-    const app = startProcess(main, {
-      env: {
-        PORT: "0",
-        SLUICE_FLAGS_FILE: flagsFile,
-        OPENAI_API_KEY: "sk-test",
-        OPENAI_BASE_URL: `${upstream.url}/v1`,
-      },
-    });
-    const page = await browser.newPage({ viewport: { width: 900, height: 700 } });
-    onTestFinished(async () => {
-      await page.close();
-      await app.kill();
-      await upstream.close();
-      await rm(folder, { recursive: true });
-    });
-    const complaints: string[] = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(message.text());
-    });
-    const [, url = ""] = await app.printed(/listens on (\S+)/);
-    await page.goto(url);
-    return {
-      page,
-      upstream,
-      app,
-      complaints,
-      editFlags: async (text) => {
-        await writeFile(`${flagsFile}.new`, text);
-        await rename(`${flagsFile}.new`, flagsFile);
-      },
-    };
-  }
+  const opened = () => openChatPage(browser);
 
   it("shows which path answered and why, kills, restores and follows the flags file", async () => {
     const { page, upstream, complaints, editFlags } = await opened();
@@ -114,14 +31,14 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
 
     const byModel = await say(page, "When are you open?");
     expect(byModel.path).toBe("AI");
-    expect(byModel.why).toMatch(/SUCCEEDED by openai · \d+ ms/);
+    expect(byModel.why).toMatch(/SUCCEEDED by openai · first word \d+ ms · \d+ ms/);
     expect(byModel.text).toContain("Seven days a week.");
 
     await page.getByRole("button", { name: "Kill the AI path" }).click();
     await state(page, "AI path shut: KILLED");
     const asked = upstream.requests.length;
     const killed = await say(page, "And on Sundays?");
-    expect(killed.path).toBe("stub");
+    expect(killed.path).toBe("legacy");
     expect(killed.why).toContain("KILLED");
     expect(upstream.requests.length).toBe(asked);
 
@@ -174,10 +91,7 @@ describe.skipIf(executablePath === undefined && !inCi)("the chat page", { timeou
     goOn?.();
     expect((await asked).text).toContain("Seven days.");
 
-    upstream.answerWith((res) => {
-      res.writeHead(200, { "content-type": "text/event-stream" });
-      res.write(frame({ content: "On Sundays we" }));
-    });
+    upstream.answerWith(flowing("On Sundays we"));
     const cut = say(page, "And on Sundays?");
     await page.locator(".answer").filter({ hasText: "On Sundays we" }).waitFor();
     await page.getByRole("button", { name: "Kill the AI path" }).click();

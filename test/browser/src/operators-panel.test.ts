@@ -119,6 +119,14 @@ describe.skipIf(skipped)("the panel for operators", { timeout: 60_000 }, () => {
     await untilBeside(page, "This process", /^follows version 2, confirmed \d\.\d s ago$/);
     await page.getByRole("heading", { name: "The last 10 minutes" }).waitFor();
     await untilBeside(page, "The fleet", /^1 of 1 process follows version 2, the last [\d,]+ m?s /);
+    await page
+      .getByText("stand in the environment of this process, which can't be changed from here.")
+      .waitFor();
+    expect(await page.getByRole("switch").count()).toBe(0);
+    expect(await page.locator("#switches .stands").allTextContents()).toEqual([
+      "On",
+      ...Array.from({ length: 9 }, () => "Off"),
+    ]);
     await page.getByRole("region", { name: "By arm and provider" }).waitFor();
     const [name, requests, succeeded, p50, p95, ...others] = await cells(page);
     expect([name, requests, succeeded]).toEqual(["AI\nopenai", "1,100", "97.7 %"]);
@@ -204,6 +212,7 @@ describe.skipIf(skipped)("the panel for operators", { timeout: 60_000 }, () => {
     const { page, complaints } = await opened({});
     await untilBeside(page, "It comes from", "the file flags.env");
     await untilBeside(page, "It says", /^on at 100 %$/);
+    await page.getByText("The switches stand in the file flags.env;").waitFor();
     await untilBeside(page, "This process", /^follows it, confirmed \d\.\d s ago$/);
     await page.getByText("Start the app with SLUICE_FOLDER or DATABASE_URL").waitFor();
     expect(await page.locator("#figures").isVisible()).toBe(false);

@@ -1,5 +1,10 @@
 import { gateNames, providerConfigSchema, routeStrategies } from "@sluice/contract";
-import { guardOptionsSchema, type Guard, type GuardRequest } from "@sluice/guard";
+import {
+  guardOptionsSchema,
+  type Guard,
+  type GuardRequest,
+  type ShadowOptions,
+} from "@sluice/guard";
 import { z } from "zod";
 import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page } from "./read-page.ts";
@@ -17,6 +22,9 @@ export function checkGuardOptions(page: Page): string[] {
     ...checkTable(options, guardOptionsSchema),
     ...differences(codesOf(tableUnder(page, "A request"), "member"), Object.keys(REQUEST)).map(
       (fault) => `request: ${fault}`,
+    ),
+    ...differences(codesOf(tableUnder(page, "The shadow"), "option"), Object.keys(SHADOW)).map(
+      (fault) => `shadow: ${fault}`,
     ),
     ...nested,
     ...checkTable(tableUnder(page, "A candidate"), providerConfigSchema).map(
@@ -39,7 +47,7 @@ const GROUPS = [
   "tripwire",
 ] as const satisfies readonly (keyof typeof guardOptionsSchema.shape)[];
 
-/** Both complete, because the compiler sees to it. */
+/** Each complete, because the compiler sees to it. */
 const REQUEST: Readonly<Record<keyof GuardRequest, 0>> = {
   subject: 0,
   attributes: 0,
@@ -47,15 +55,26 @@ const REQUEST: Readonly<Record<keyof GuardRequest, 0>> = {
   requestId: 0,
   provider: 0,
   signal: 0,
+  switches: 0,
+};
+const SHADOW: Readonly<Record<keyof ShadowOptions, 0>> = {
+  costNanoUsdPerDay: 0,
+  maxOutputTokens: 0,
 };
 const MEMBERS: Readonly<Record<keyof Guard<unknown, unknown, unknown, unknown>, 0>> = {
   feature: 0,
   decide: 0,
   execute: 0,
+  flow: 0,
   run: 0,
   stream: 0,
   handOver: 0,
   giveUp: 0,
+  forLegacy: 0,
+  shadow: 0,
+  switches: 0,
+  textOf: 0,
+  isAnswer: 0,
   metered: 0,
   noteResponse: 0,
   probe: 0,

@@ -2,11 +2,12 @@ import { differences } from "./differences.ts";
 import { codesIn, codesOf, tableUnder, type Page, type Table } from "./read-page.ts";
 
 const streams = "Streams";
+const elsewhere = [streams, "Behind a chat gateway", "Who answered"];
 
 /** Faults of the page on HTTP, by the statuses that were observed. */
 export function checkHttp(page: Page, observed: ReadonlyMap<string, readonly number[]>): string[] {
   return checkStatuses(
-    page.tables.filter(({ heading }) => heading !== streams),
+    page.tables.filter(({ heading }) => !elsewhere.includes(heading)),
     observed,
   );
 }

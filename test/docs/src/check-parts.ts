@@ -1,39 +1,52 @@
 import { defaultIn } from "./default-in.ts";
 import { differences } from "./differences.ts";
 import type { Option, Part } from "./part-options.ts";
-import { guardParts, partsWithoutOptions } from "./parts-of-guards.ts";
+import { gatewayParts, partsInWords } from "./parts-of-gateways.ts";
+import { guardParts } from "./parts-of-guards.ts";
 import { sqlParts } from "./parts-of-sql.ts";
 import { storeParts } from "./parts-of-stores.ts";
 import { codesIn, codesOf, tableUnder, type Page, type Row } from "./read-page.ts";
 import { readText } from "./repository.ts";
 
-const PARTS: readonly Part[] = [...guardParts, ...storeParts, ...sqlParts];
-const optionless = Object.keys(partsWithoutOptions);
+const PARTS: readonly Part[] = [...guardParts, ...gatewayParts, ...storeParts, ...sqlParts];
 
 export function checkParts(page: Page): string[] {
   return [
     ...checkPackages(page),
     ...PARTS.flatMap((part) => checkPart(page, part).map((fault) => `${part.heading}: ${fault}`)),
-    ...optionless
-      .filter((name) => !page.text.includes(`\`${name}(guard)\` has no options`))
-      .map((name) => `${name}: it is not told that it has no options`),
+    ...Object.entries(partsInWords)
+      .filter(([, words]) => !page.text.includes(words))
+      .map(([name, words]) => `${name}: it is not told that ${words}`),
   ];
 }
 
-/** Each part stands once, beside a package that gives it to others. */
+/** Each part stands beside all packages that give it to others. */
 function checkPackages(page: Page): string[] {
   const table = tableUnder(page, "Where they are");
-  const names = [...PARTS.flatMap(({ heading }) => codesIn(heading)), ...optionless];
+  const headings = PARTS.flatMap(({ heading }) => codesIn(heading));
+  const names = [...new Set([...headings, ...Object.keys(partsInWords)])];
   return [
-    ...differences(codesOf(table, "parts"), names),
+    ...differences([...new Set(codesOf(table, "parts"))], names),
     ...table.rows.flatMap((row) => {
       const [name = ""] = codesIn(row("package"));
-      const index = readText(name.replace(/^@sluice/, "packages") + "/src/index.ts");
-      return codesIn(row("parts"))
-        .filter((part) => !new RegExp(`\\b${part}\\b`).test(index))
-        .map((part) => `${part} is not in ${name}`);
+      const listed = codesIn(row("parts"));
+      const given = names.filter((part) => gives(name, part));
+      return [
+        ...listed
+          .filter((part) => !given.includes(part))
+          .map((part) => `${part} is not in ${name}`),
+        ...given
+          .filter((part) => !listed.includes(part))
+          .map((part) => `${part} is in ${name} too`),
+      ];
     }),
   ].map((fault) => `Where they are: ${fault}`);
+}
+
+/** Whether a package exports a name. */
+function gives(name: string, part: string): boolean {
+  const index = readText(`${name.replace(/^@sluice/, "packages")}/src/index.ts`);
+  return new RegExp(`\\b${part}\\b`).test(index.replaceAll(/from "[^"]*"/g, ""));
 }
 
 function checkPart(page: Page, { heading, sources, options }: Part): string[] {

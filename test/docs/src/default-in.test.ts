@@ -30,6 +30,8 @@ export function part(options: Options) {
   const everyMs = parse(options.everyMs === undefined ? 300_000 : options.everyMs);
   const label = options.label ?? "part";
 }
+export async function other({ deadlineMs = 10_000 }: OtherOptions = {}): Promise<void> {}
+function pick({ first = 1 }: Row): number {}
 `;
 
 describe("the default of an option, in its source", () => {
@@ -43,6 +45,7 @@ describe("the default of an option, in its source", () => {
     ["of what is taken out of the options", code, "heartbeatMs", "1000"],
     ["of what stands in for nothing", code, "beatMs", "5000"],
     ["of what stands in for undefined", code, "everyMs", "300000"],
+    ["of what is taken out of a parameter", code, "deadlineMs", "10000"],
     ["of a text that stands in", code, "label", '"part"'],
   ] as const)("is read: %s", (_, source, name, value) => {
     expect(defaultIn(source, name)).toBe(value);
@@ -56,6 +59,7 @@ describe("the default of an option, in its source", () => {
     ["an empty text", code, "prefix"],
     ["a function", code, "tokens"],
     ["what is taken out of something else", code, "retries"],
+    ["what is taken out of a parameter that holds no options", code, "first"],
     ["what is not there", code, "absent"],
   ] as const)("is none that is a value: %s", (_, source, name) => {
     expect(defaultIn(source, name)).toBeUndefined();

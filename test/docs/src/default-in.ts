@@ -29,9 +29,10 @@ function ofConstant(source: string, name: string): string | undefined {
   return /\.default\(([^()]*)\)$/.exec(constant)?.[1];
 }
 
-/** `const { pollMs = 20 } = options;` */
+/** `const { pollMs = 20 } = options;`, or `({ pollMs = 20 }: FileOptions = {})` */
 function ofDestructuring(source: string, name: string): string | undefined {
-  for (const [, names = ""] of source.matchAll(/const \{([^{}]*(?:\{\}[^{}]*)*)\} = options;/g)) {
+  const taken = /(?:const |\()\{([^{}]*(?:\{\}[^{}]*)*)\}(?: = options;|: \w+Options = \{\}\))/g;
+  for (const [, names = ""] of source.matchAll(taken)) {
     const value = new RegExp(`(?:^|,)\\s*${name} = ([^,]+?)\\s*(?:,|$)`).exec(names)?.[1];
     if (value !== undefined) return value;
   }

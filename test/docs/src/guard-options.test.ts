@@ -87,6 +87,11 @@ describe("the page of the guard's options", () => {
     ["a missing strategy", ["| `weighted` |", "| |"], "weighted is not documented"],
     ["a missing gate", ["| `opt-in` | divert", "| | divert"], "opt-in is not documented"],
     ["a member of a request", ["| `requestId` |", "| |"], "request: requestId is not documented"],
+    [
+      "an option of the shadow",
+      ["| `costNanoUsdPerDay` |", "| `costPerDay` |"],
+      "shadow: costNanoUsdPerDay is not documented",
+    ],
     ["a member of the guard", ["| `giveUp` |", "| |"], "giveUp is not documented"],
     ["a gate's mode", ["`TRIPPED` | always enforced", "`TRIPPED` | 〃"], "kill-switch has no mode"],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {

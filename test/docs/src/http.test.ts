@@ -4,7 +4,9 @@ import { valueReply } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { ask } from "./ask.ts";
+import { checkGateway, checkMeta, type ObservedMeta } from "./check-gateway.ts";
 import { checkHttp, checkStreams } from "./check-http.ts";
+import { askGateway, observeGateway, openGateway } from "./observe-gateway.ts";
 import { greeting, observeStatuses, oneAMinute, serveRoute } from "./observe-http.ts";
 import { observeStreams } from "./observe-streams.ts";
 import { plant } from "./plant.ts";
@@ -63,6 +65,67 @@ describe("what the page on HTTP says of streams", async () => {
     ],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {
     expect(checkStreams(readPage(plant(text, good, bad)), streams)).toContain(fault);
+  });
+});
+
+describe("what the page on HTTP says of a chat gateway", async () => {
+  const gateway = await observeGateway();
+
+  it("is how one answers, in each protocol", () => {
+    expect(checkGateway(readPage(text), gateway)).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a status",
+      ["| comes while the gateway drains | 503 |", "| comes while the gateway drains | 429 |"],
+      "comes while the gateway drains, json: it is 503",
+    ],
+    [
+      "who answers",
+      ["| is diverted | the legacy handler's |", "| is diverted | 200 |"],
+      "is diverted, json: it is the legacy handler's",
+    ],
+    [
+      "a path",
+      ["| 200 | 200 | 200 | `stub` |", "| 200 | 200 | 200 | `ai` |"],
+      "the same without a legacy handler, `STUBBED`, sluice-path: it is `stub`",
+    ],
+    ["a missing request", ["| has a wrong body |", "| |"], "has a wrong body is not documented"],
+  ] as const)("is held to it: %s", (_, [good, bad], fault) => {
+    expect(checkGateway(readPage(plant(text, good, bad)), gateway)).toContain(fault);
+  });
+});
+
+describe("what the page on HTTP says of who answered", async () => {
+  const response = await askGateway(openGateway({ meta: true }));
+  const { meta } = z
+    .object({ meta: z.record(z.string(), z.unknown()) })
+    .parse(await response.json());
+  const observedMeta: ObservedMeta = {
+    members: Object.keys(meta),
+    headers: [...response.headers.keys()].filter((name) => name.startsWith("sluice-")),
+  };
+
+  it("is what an answer tells of itself", () => {
+    expect(checkMeta(readPage(text), observedMeta)).toEqual([]);
+  });
+
+  it.each([
+    ["a member", ["| `fallback_used` |", "| `fallback` |"], "fallback_used is not documented"],
+    [
+      "a header",
+      ["| `sluice-selected-provider` |", "| `sluice-provider` |"],
+      "sluice-selected-provider is not documented",
+    ],
+  ] as const)("is held to it: %s", (_, [good, bad], fault) => {
+    expect(checkMeta(readPage(plant(text, good, bad)), observedMeta)).toContain(fault);
+  });
+
+  it("but for `path` and `decision` no header tells it unasked", async () => {
+    const { headers } = await askGateway(openGateway());
+    const own = [...headers.keys()].filter((name) => name.startsWith("sluice-"));
+    expect(own.toSorted()).toEqual(["sluice-decision", "sluice-path"]);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { defineContract, failureCodes } from "@sluice/contract";
-import { guardRoute } from "@sluice/express";
+import { chatGateway, guardRoute } from "@sluice/express";
 import { createGuard, defineTool, staticFlags } from "@sluice/guard";
 import { delta, errorReply, fakeProvider, type FakeCall } from "@sluice/testkit";
 import express, { type Express } from "express";
@@ -19,21 +19,25 @@ const contract = defineContract({
 });
 
 type StreamedOptions = Pick<RouteOptions, "onFailure" | "enabled" | "admission"> & {
+  /** Behind a chat gateway, which tells who answered. */
+  readonly isGateway?: boolean;
   readonly onCall: (call: FakeCall<Input>) => void;
 };
 
 /** An application with one guarded route, `POST /`, that streams. */
 function serveStream(options: StreamedOptions): Express {
-  const { onCall, onFailure = "failed", enabled = true, admission } = options;
+  const { onCall, onFailure = "failed", enabled = true, admission, isGateway = false } = options;
+  const switches = { FF_CHAT_GATEWAY_ENABLED: true };
   const guard = createGuard({
     feature: "sample_ai",
     contract,
     failed: ({ code }) => ({ status: "FAILED", code }),
     stub: () => ({ status: "OK", reply: "the safe path" }),
     provider: fakeProvider<Input>({ streams: true, onCall }),
-    flags: staticFlags({ sample_ai: { enabled } }),
+    flags: staticFlags({ sample_ai: { enabled } }, { switches }),
     onFailure,
     retry: { maxRetries: 0 },
+    stream: { reasoning: true },
     openTelemetry: false,
     tools: {
       look: defineTool({ description: "Looks", input: z.object({ at: z.string() }), run: () => 1 }),
@@ -41,7 +45,11 @@ function serveStream(options: StreamedOptions): Express {
     sinks: [() => undefined],
     ...(admission === undefined ? {} : { admission }),
   });
-  return express().post("/", guardRoute(guard, { subject: () => "someone", input, stream: true }));
+  const subject = (): string => "someone";
+  const route = isGateway
+    ? chatGateway({ guard, subject, input, meta: true })
+    : guardRoute(guard, { subject, input, stream: true });
+  return express().post("/", route);
 }
 
 const usage = { inputTokens: 3, outputTokens: 5 };
@@ -53,7 +61,8 @@ function answer(call: FakeCall<Input>): void {
     call.emit({ type: "tool-call", call: looks }, { type: "finish" });
     return;
   }
-  call.emit(delta("Hel"), delta("lo."), { type: "usage", usage }, { type: "finish" });
+  call.emit({ type: "reasoning-delta", text: "They greet." }, delta("Hel"), delta("lo."));
+  call.emit({ type: "usage", usage }, { type: "finish" });
 }
 
 function breakOff(call: FakeCall<Input>): void {
@@ -85,6 +94,8 @@ export async function observeStreams(): Promise<ObservedStreams> {
 
   await observe("flows", serveStream({ onCall: answer }));
   await observe("flows", serveStream({ onCall: breakOff }));
+  await observe("flows", serveStream({ onCall: answer, isGateway: true }));
+  await observe("flows", serveStream({ onCall: breakOff, isGateway: true }));
   await observe("is `STUBBED`", serveStream({ onCall: answer, enabled: false }));
   // A client that went away reads no answer, and what a kill stops is stubbed.
   const codes = failureCodes.filter((code) => code !== "CLIENT_ABORTED");

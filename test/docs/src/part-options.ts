@@ -21,6 +21,7 @@ type Kind =
   | "integer"
   | "list"
   | "ms"
+  | "number"
   | "object"
   | "text";
 
@@ -49,7 +50,9 @@ type KindOf<Name, Value> = Value extends boolean
   : Value extends number
     ? Name extends `${string}Ms`
       ? "ms"
-      : "integer"
+      : Name extends `${string}Share`
+        ? "number"
+        : "integer"
     : Value extends string
       ? string extends Value
         ? "text"

@@ -5,12 +5,7 @@ import type {
   GuardModelOptions,
   SluiceCallOptions,
 } from "@sluice/ai-sdk";
-import type {
-  CardOptions,
-  countResponses,
-  GuardRouteOptions,
-  ProbeRouteOptions,
-} from "@sluice/express";
+import type { CardOptions, GuardRouteOptions, ProbeRouteOptions } from "@sluice/express";
 import type { defineContract, Tool } from "@sluice/guard";
 import type {
   CustomProviderOptions,
@@ -48,6 +43,7 @@ export const guardParts: readonly Part[] = [
       input: required(),
       run: required(),
       timeoutMs: optional(),
+      safe: optional(),
     }),
   },
   {
@@ -196,11 +192,3 @@ export const guardParts: readonly Part[] = [
     }),
   },
 ];
-
-/** Never where a part takes more than the guard. */
-type WithoutOptions<Make extends (...given: never) => unknown> =
-  Parameters<Make>["length"] extends 1 ? true : never;
-
-export const partsWithoutOptions: Readonly<
-  Record<"countResponses", WithoutOptions<typeof countResponses>>
-> = { countResponses: true };

@@ -111,7 +111,27 @@ describe("the page of the parts", () => {
     [
       "a part without options",
       ["`countResponses(guard)` has no options", "`countResponses(guard, options)`"],
-      "countResponses: it is not told that it has no options",
+      "countResponses: it is not told that `countResponses(guard)` has no options",
+    ],
+    [
+      "a part that another package has too",
+      ["`fetchGateway`, `countResponses` |", "`fetchGateway` |"],
+      "Where they are: countResponses is in @sluice/gateway too",
+    ],
+    [
+      "a default of the gateway",
+      ["| `bodyLimitBytes` | integer | 1048576 |", "| `bodyLimitBytes` | integer | 102400 |"],
+      "`chatGateway`: bodyLimitBytes: the default is 1048576",
+    ],
+    [
+      "a missing option of the gateway's shadow",
+      ["| `maxMirrors` |", "| |"],
+      "Beside the legacy handler: maxMirrors is not documented",
+    ],
+    [
+      "a default of a parameter",
+      ["| `deadlineMs` | ms | 10000 |", "| `deadlineMs` | ms | 30000 |"],
+      "`registerDrain`, `drainGateways`: deadlineMs: the default is 10000",
     ],
     [
       "a default that is none",

@@ -31,7 +31,8 @@ export function runBlock(text: string, env: Readonly<Record<string, string>> = {
   const path = [bin, process.env["PATH"] ?? ""].join(delimiter);
   const child = spawn("bash", ["-e", "-c", text], {
     cwd: folder,
-    env: { PATH: path, ...env },
+    // Next.js' types, which are in this program too, have it that NODE_ENV is always set.
+    env: { PATH: path, ...env } as unknown as NodeJS.ProcessEnv,
     stdio: ["ignore", "pipe", "pipe"],
     // A group of its own, so that what it started ends with it.
     detached: true,

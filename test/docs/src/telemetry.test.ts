@@ -22,7 +22,7 @@ describe("the page of telemetry names", () => {
     ],
     ["a missing name", ["`sluice.effect`", "the effect"], "sluice.effect is not documented"],
     ["a missing metric", ["| `sluice.alerts` |", "| |"], "sluice.alerts is not documented"],
-    ["another version of events", ["`v`: 3.", "`v`: 2."], "the version of events is 3"],
+    ["another version of events", ["`v`: 4.", "`v`: 3."], "the version of events is 4"],
     [
       "a missing field of an outcome's event",
       ["| `fallback_provider` |", "| |"],

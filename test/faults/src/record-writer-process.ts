@@ -17,7 +17,7 @@ const writer = recordWriter(db, {
 
 function outcome(id: string): OutcomeEvent {
   return {
-    v: 3,
+    v: 4,
     at_ms: Date.now(),
     feature: "demo",
     event: "outcome",

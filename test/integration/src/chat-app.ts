@@ -20,7 +20,6 @@ export const openFlags = [
 /** What `/api/chat` may answer while the gateway is on, as its callers know it. */
 export const answerSchema = z.discriminatedUnion("status", [
   z.strictObject({ status: z.literal("OK"), reply: z.string().min(1) }),
-  z.strictObject({ status: z.literal("STUB"), reply: z.string().min(1) }),
   z.strictObject({ status: z.literal("FAILED"), code: z.string().regex(/^[A-Z_]+$/) }),
 ]);
 
@@ -41,7 +40,7 @@ export interface ChatApp {
   chat(content: string, headers?: Readonly<Record<string, string>>): Promise<ChatAnswer>;
   /** Replaces the flags file, by rename. */
   editFlags(text: string): Promise<void>;
-  /** Resolves when a request takes this path: `ai`, `stub`, or null for the legacy handler. */
+  /** Resolves when a request takes this path: `ai`, `legacy` where the gateway handed over, or null where it is off. */
   untilPath(path: string | null): Promise<void>;
 }
 

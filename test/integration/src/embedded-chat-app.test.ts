@@ -40,7 +40,7 @@ describe("the chat app with its database in a folder", { timeout: 120_000 }, () 
     const untilPath = (wanted: string): Promise<void> =>
       vi.waitFor(async () => expect(await path()).toBe(wanted), { interval: 20, timeout: 5000 });
 
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
     expect(await listed()).toMatchObject([{ feature: "chat_ai", enabled: false }]);
     await sluice("flags", "set", "chat_ai", "--enabled", "true", "--percent", "100", "--yes");
     await untilPath("ai");
@@ -48,7 +48,7 @@ describe("the chat app with its database in a folder", { timeout: 120_000 }, () 
     const killed = await sluice("kill", "chat_ai", "--reason", "it lies");
     expect(killed).toMatch(/^1 of 1 processes applied version \d+ in \d+ ms$/m);
     // By now, and not by the next poll.
-    expect(await path()).toBe("stub");
+    expect(await path()).toBe("legacy");
     expect(await listed()).toMatchObject([{ feature: "chat_ai", killed: true }]);
 
     await sluice("restore", "chat_ai", "--yes");

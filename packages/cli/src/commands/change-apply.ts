@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { changeFlag } from "../change-flag.ts";
 import { patchOf, readChange, stateOfChange } from "../change-row.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
@@ -8,6 +7,7 @@ import { yesOption } from "../flag-options.ts";
 import { findFlag, noSuchFeature } from "../flag-row.ts";
 import { printFlags } from "../flag-table.ts";
 import { parseCount } from "../parse-value.ts";
+import { setFlag } from "../set-flag.ts";
 
 export function changeApplyCommand(context: CliContext): Command {
   return new Command("apply")
@@ -31,7 +31,7 @@ export function changeApplyCommand(context: CliContext): Command {
             `feature ${change.feature} is not protected, so no change applies to it; use sluice flags`,
           );
         }
-        const flag = await changeFlag(context, session, {
+        const flag = await setFlag(context, session, {
           feature: change.feature,
           patch: patchOf(change),
           reason: change.reason,

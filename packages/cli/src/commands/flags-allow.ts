@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { featureArgument, reasonOption, toPatch, yesOption } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
 import { parseIds } from "../parse-value.ts";
+import { setFlag } from "../set-flag.ts";
 
 interface Options {
   readonly clear?: boolean;
@@ -30,7 +30,7 @@ export function flagsAllowCommand(context: CliContext): Command {
         throw new CliFailure(exitCodes.usage, "give either ids, --clear or --nobody");
       }
       await context.withSession(async (session) => {
-        const flag = await changeFlag(context, session, {
+        const flag = await setFlag(context, session, {
           feature,
           patch: toPatch({ allowlist: options.clear === true ? false : ids }),
           reason: options.reason,

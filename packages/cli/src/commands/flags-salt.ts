@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
 import { featureArgument, reasonOption, yesOption } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
 import { parseText } from "../parse-value.ts";
+import { setFlag } from "../set-flag.ts";
 
 export function flagsSaltCommand(context: CliContext): Command {
   return new Command("salt")
@@ -15,7 +15,7 @@ export function flagsSaltCommand(context: CliContext): Command {
     .addHelpText("after", "\nExample:\n  sluice flags salt slotgen_ai 2026-q1 --yes\n")
     .action((feature: string, salt: string, options: { reason?: string; yes?: boolean }) =>
       context.withSession(async (session) => {
-        const flag = await changeFlag(context, session, {
+        const flag = await setFlag(context, session, {
           feature,
           patch: { salt },
           reason: options.reason,

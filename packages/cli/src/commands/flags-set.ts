@@ -1,6 +1,5 @@
 import { assertFeatureName } from "@sluice/contract";
 import { Command } from "commander";
-import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -15,6 +14,7 @@ import {
   type FlagTargets,
 } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
+import { setFlag } from "../set-flag.ts";
 
 interface Options extends Pick<FlagTargets, "enabled" | "percent" | "protected"> {
   readonly reason?: string;
@@ -47,7 +47,7 @@ export function flagsSetCommand(context: CliContext): Command {
       }
       if (create === true) assertFeatureName("feature", feature);
       await context.withSession(async (session) => {
-        const flag = await changeFlag(context, session, {
+        const flag = await setFlag(context, session, {
           feature,
           patch,
           reason,

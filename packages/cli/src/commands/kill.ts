@@ -1,17 +1,15 @@
-import { systemClock } from "@sluice/guard";
 import { Command } from "commander";
 import { beginChange } from "../change-agreed.ts";
 import { changeFlag } from "../change-flag.ts";
 import type { CliContext, Session } from "../cli-context.ts";
 import { awaitFleet, defaultWaitMs, fleetLine } from "../await-fleet.ts";
 import { CliFailure } from "../cli-failure.ts";
-import { blockersAsJson, describeBlockers } from "../describe-blockers.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { featureArgument, reasonOption } from "../flag-options.ts";
 import { findFlag, noSuchFeature, type FlagRow } from "../flag-row.ts";
 import { printFlags } from "../flag-table.ts";
+import { nameBlockers } from "../name-blockers.ts";
 import { integerIn } from "../parse-value.ts";
-import { BlockedError, withBlockers } from "../with-blockers.ts";
 
 interface KillOptions {
   readonly reason?: string;
@@ -32,12 +30,12 @@ export function killCommand(context: CliContext): Command {
     .addHelpText("after", '\nExample:\n  sluice kill slotgen_ai --reason "wrong answers"\n')
     .action((feature: string, options: KillOptions) =>
       context.withSession(async (session) => {
-        const flag = await withBlockers(session, systemClock, (watched) =>
-          shut(context, watched, feature, options.reason),
-        ).catch((error: unknown) => {
-          if (error instanceof BlockedError) throw notKilled(context, feature, error);
-          throw error;
-        });
+        const flag = await nameBlockers(
+          context,
+          session,
+          { what: { feature }, undone: "not killed", again: "kill again" },
+          (watched) => shut(context, watched, feature, options.reason),
+        );
         const fleet = await awaitFleet(session, flag, options.waitMs);
         context.show({ ...flag, fleet: fleet ?? null }, () =>
           [printFlags([flag]), fleetLine(fleet, flag.version)].filter(Boolean).join("\n"),
@@ -70,12 +68,4 @@ async function shut(
     reason,
     yes: false,
   });
-}
-
-function notKilled(context: CliContext, feature: string, { blockers }: BlockedError): CliFailure {
-  context.show({ feature, ...blockersAsJson(blockers) }, () => "");
-  return new CliFailure(
-    exitCodes.refused,
-    `not killed: a lock is held by ${describeBlockers(blockers)}, then kill again`,
-  );
 }

@@ -5,6 +5,7 @@ import type { CliContext } from "../cli-context.ts";
 import { CliFailure } from "../cli-failure.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { yesOption } from "../flag-options.ts";
+import { changed, nameBlockers } from "../name-blockers.ts";
 import { integerIn, orNone, parseBoolean, parseName } from "../parse-value.ts";
 import { printProviders } from "../provider-row.ts";
 
@@ -64,13 +65,16 @@ export function providersSetCommand(context: CliContext): Command {
         );
       }
       await context.withSession(async (session) => {
-        const row = await changeProvider(context, session, {
-          environment,
-          provider,
-          patch,
-          yes: yes === true,
-          create: create === true,
-        });
+        const what = { environment, provider };
+        const row = await nameBlockers(context, session, { what, ...changed }, (watched) =>
+          changeProvider(context, watched, {
+            environment,
+            provider,
+            patch,
+            yes: yes === true,
+            create: create === true,
+          }),
+        );
         context.show(row, () => printProviders([row]));
       });
     });

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { changeFlag } from "../change-flag.ts";
 import type { CliContext } from "../cli-context.ts";
 import { featureArgument, reasonOption, yesOption } from "../flag-options.ts";
 import { printFlags } from "../flag-table.ts";
+import { setFlag } from "../set-flag.ts";
 
 export function restoreCommand(context: CliContext): Command {
   return new Command("restore")
@@ -13,7 +13,7 @@ export function restoreCommand(context: CliContext): Command {
     .addHelpText("after", "\nExample:\n  sluice restore slotgen_ai --yes\n")
     .action((feature: string, options: { reason?: string; yes?: boolean }) =>
       context.withSession(async (session) => {
-        const flag = await changeFlag(context, session, {
+        const flag = await setFlag(context, session, {
           feature,
           patch: { killed: false },
           reason: options.reason,

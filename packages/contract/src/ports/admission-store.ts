@@ -118,10 +118,17 @@ export interface AdmissionStore {
   /**
    * Decides on one tool call, when it is about to run: the rate of tool calls of all subjects together,
    * apart from the other dimensions. A store without it has no such rate. It may not throw.
+   * @param mode stands in for the store's own
    */
   takeTool?(
     subject: string,
+    mode?: GateMode,
   ): ToolRateReply | "unavailable" | Promise<ToolRateReply | "unavailable">;
+  /**
+   * A store with the same limits that counts apart from this one: what is decided there takes nothing here.
+   * Whoever asks closes it. A store without it can't be imitated.
+   */
+  apart?(): AdmissionStore;
   /** Dimensions with their limits and modes, for people. */
   describe(): readonly string[];
   close(): void;

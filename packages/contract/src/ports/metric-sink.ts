@@ -48,6 +48,8 @@ export interface ResponseSample extends Sample {
   readonly kind: "response";
   /** From 100 to 599. */
   readonly status: number;
+  /** From the request's arrival to the sending of the status line. */
+  readonly firstByteMs?: number | undefined;
 }
 
 /** The circuit of a provider opened, or closed again; half-open counts as open. */
@@ -58,7 +60,44 @@ export interface CircuitSample {
   readonly isOpen: boolean;
 }
 
-export type MetricSample = OutcomeSample | ResponseSample | CircuitSample;
+/** What the gates of a shadow said of one request that somebody else answered. */
+export interface CheckSample {
+  readonly kind: "check";
+  readonly feature: string;
+  readonly arm: "shadow";
+  readonly effect: "allow" | "divert" | "reject";
+  readonly reason?: Reason | undefined;
+  readonly admission: readonly AdmissionVerdict[];
+}
+
+/** How a mirrored answer compares with the legacy handler's. Differences are the mirror's less the legacy's. */
+export interface ParityFigures {
+  /** Whether each parses under the contract. */
+  readonly legacyValid: boolean;
+  readonly mirrorValid: boolean;
+  /** Whether the two agree in a field, for each that the application names: at most 16. */
+  readonly equal: Readonly<Record<string, boolean>>;
+  /** In characters. */
+  readonly lengthDifference: number;
+  readonly latencyDifferenceMs: number;
+  /** From 0 to 1. */
+  readonly similarity: number;
+}
+
+/** One comparison. */
+export interface ParitySample {
+  readonly kind: "parity";
+  readonly feature: string;
+  readonly arm: "shadow";
+  readonly figures: ParityFigures;
+}
+
+export type MetricSample =
+  | OutcomeSample
+  | ResponseSample
+  | CircuitSample
+  | CheckSample
+  | ParitySample;
 
 /**
  * Receives figures of requests, from guards and host adapters. Whatever it throws or returns is ignored. It

@@ -68,7 +68,9 @@ export type ProviderEvent =
   | { readonly type: "text-delta"; readonly text: string }
   /** Whole: its arguments are complete. */
   | { readonly type: "tool-call"; readonly call: ToolCall }
-  /** The upstream is alive, with something that is no content: a role, reasoning, a part of a tool call. */
+  /** What the model says to itself: a sign of life, and no content of the answer. */
+  | { readonly type: "reasoning-delta"; readonly text: string }
+  /** The upstream is alive, with something that is no content: a role, a part of a tool call. */
   | { readonly type: "progress" }
   | { readonly type: "usage"; readonly usage: Usage }
   /** Complete as the upstream meant it. */

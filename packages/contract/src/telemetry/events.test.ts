@@ -100,6 +100,18 @@ describe("an event", () => {
     expect(eventSchema.parse(event)).toEqual(event);
   });
 
+  it.each(events)("of the kind $event may be a shadow's, and says nothing else of it", (event) => {
+    expect(eventSchema.parse({ ...event, shadow: true })).toEqual({ ...event, shadow: true });
+    expect(eventSchema.safeParse({ ...event, shadow: false }).success).toBe(false);
+  });
+
+  it("of an outcome takes every path, and no other", () => {
+    for (const path of ["ai", "stub", "legacy", "none"]) {
+      expect(eventSchema.safeParse({ ...outcome, path }).success, path).toBe(true);
+    }
+    expect(eventSchema.safeParse({ ...outcome, path: "other" }).success).toBe(false);
+  });
+
   it.each(events)("I5 of the kind $event has no place for content", (event) => {
     for (const field of ["prompt", "input", "output", "text", "value", "subject", "error"]) {
       expect(eventSchema.safeParse({ ...event, [field]: "sentinel" }).success, field).toBe(false);

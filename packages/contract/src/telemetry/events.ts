@@ -7,7 +7,7 @@ import { Reason } from "../reason.ts";
 import { toolFailures } from "../tool.ts";
 
 /** Raised with any change of the schemas below; a test holds them against the locked JSON Schema. */
-export const eventSchemaVersion = 3;
+export const eventSchemaVersion = 4;
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const feature = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
@@ -24,6 +24,8 @@ const base = {
   /** Wall clock, milliseconds since the epoch. */
   at_ms: z.number(),
   feature,
+  /** Of a guard that runs beside another one: nobody was answered by it. */
+  shadow: z.literal(true).optional(),
 };
 
 export const decisionEventSchema = z.strictObject({
@@ -44,7 +46,7 @@ export const outcomeEventSchema = z.strictObject({
   event: z.literal("outcome"),
   decision_id: id,
   outcome: z.enum(["SUCCEEDED", "STUBBED", "FAILED", "REJECTED"]),
-  path: z.enum(["ai", "stub", "none"]),
+  path: z.enum(["ai", "stub", "legacy", "none"]),
   reason: reason.optional(),
   failure_code: failureCode.optional(),
   request_id: id,

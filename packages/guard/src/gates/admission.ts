@@ -5,12 +5,15 @@ import {
   type AdmissionReply,
   type AdmissionStore,
   type Clock,
+  type Switches,
   type Verdict,
 } from "@sluice/contract";
+import { admissionRules } from "@sluice/policy";
 import type { Candidate } from "../candidate.ts";
 import { inTime } from "../in-time.ts";
 import { reservationHold } from "../reservations.ts";
 import type { Gate, GateContext, GateSetting } from "./gate.ts";
+import { settingOfRequest } from "./request-setting.ts";
 
 /** The worst case of the call that a request would begin with; undefined where it can't be counted. */
 export type FirstCall<In> = (
@@ -29,17 +32,25 @@ export function admissionGate<In>(
     name: "admission",
     ...setting,
     reason: Reason.STORE_UNAVAILABLE,
+    settingOf: ({ request }) => settingOfRequest(request, setting),
     detail: store.describe().join(", "),
     check(context) {
       const call = firstCall?.(context);
       if (firstCall !== undefined && call === undefined) return uncounted;
-      const reply = store.acquire(context.request.subject, call?.ask);
+      const { subject, switches } = context.request;
+      const ask = switches === undefined ? call?.ask : withModes(call?.ask, switches);
+      const reply = store.acquire(subject, ask);
       if (!(reply instanceof Promise)) return toVerdict(reply, setting, context, call?.candidate);
       return inTime(reply, clock, giveBack).then((first) =>
         toVerdict(first === "late" ? "unavailable" : first, setting, context, call?.candidate),
       );
     },
   };
+}
+
+function withModes(ask: AdmissionAsk | undefined, switches: Switches): AdmissionAsk {
+  const { modes } = admissionRules(switches);
+  return { ...ask, modes };
 }
 
 const uncounted: Verdict = { effect: "indeterminate", reason: Reason.BUDGET_TOKENS };
@@ -54,12 +65,13 @@ function giveBack(late: AdmissionReply | "unavailable"): void {
 
 function toVerdict<In>(
   reply: AdmissionReply | "unavailable",
-  { mode }: GateSetting,
+  setting: GateSetting,
   context: GateContext<In>,
   candidate: Candidate<In> | undefined,
 ): Verdict {
   if (reply === "unavailable") return unavailable;
   // As it is: its states may be computed when they are read. What a shadow counts binds nobody.
+  const { mode } = settingOfRequest(context.request, setting);
   if (mode === "enforce") context.admission = reply;
   if (!reply.admitted) {
     return {

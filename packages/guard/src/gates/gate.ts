@@ -49,6 +49,8 @@ export interface Gate<In> {
   readonly name: GateName;
   readonly mode: GateMode;
   readonly onIndeterminate: OnIndeterminate;
+  /** How this request obeys the gate, where it brings a setting of its own. */
+  settingOf?(context: GateContext<In>): GateSetting;
   /** The reason given when the gate itself fails. */
   readonly reason: Reason;
   /** Its configuration in few words, for `describe()`. */

@@ -129,7 +129,8 @@ export function memoryAdmission(options: MemoryAdmissionOptions): AdmissionStore
         },
       };
     },
-    takeTool: () => machine.takeTool(limits.toolRate, clock.monotonicMs()),
+    takeTool: (_subject, its) => machine.takeTool(limits.toolRate, clock.monotonicMs(), its),
+    apart: () => memoryAdmission(options),
     describe() {
       const { userInFlight, globalInFlight, messageRate, toolRate } = limits;
       const lines: string[] = [];

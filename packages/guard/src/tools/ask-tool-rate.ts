@@ -1,5 +1,13 @@
-import { Reason, type AdmissionStore, type Clock, type ToolRateReply } from "@sluice/contract";
+import {
+  Reason,
+  type AdmissionStore,
+  type Clock,
+  type GuardRequest,
+  type ToolRateReply,
+} from "@sluice/contract";
+import { admissionRules } from "@sluice/policy";
 import type { GateSetting } from "../gates/gate.ts";
+import { settingOfRequest } from "../gates/request-setting.ts";
 import type { TurnStop } from "./turn-stop.ts";
 
 /** A remote store has a shorter deadline of its own; this one is for a store that forgets to answer. */
@@ -14,8 +22,8 @@ const go: ToolRateEnd = { go: true };
 /** Asks whether a tool may run now; a store that gives no answer is the setting's to judge. */
 export async function askToolRate(
   store: AdmissionStore | undefined,
-  setting: GateSetting,
-  subject: string,
+  configured: GateSetting,
+  { subject, switches }: Pick<GuardRequest, "subject" | "switches">,
   around: {
     readonly clock: Clock;
     readonly stop: TurnStop;
@@ -24,10 +32,11 @@ export async function askToolRate(
     readonly onThrow: (what: string) => void;
   },
 ): Promise<ToolRateEnd> {
+  const setting = settingOfRequest({ switches }, configured);
   if (store?.takeTool === undefined || setting.mode === "off") return go;
   let reply: ToolRateReply | "unavailable";
   try {
-    const asked = store.takeTool(subject);
+    const asked = store.takeTool(subject, switches && admissionRules(switches).modes.tool_rate);
     reply = asked instanceof Promise ? await inTime(asked, around) : asked;
   } catch {
     around.onThrow("the tool rate");

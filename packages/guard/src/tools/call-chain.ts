@@ -4,6 +4,7 @@ import {
   type AdmissionStore,
   type Clock,
   type NewId,
+  type Switches,
   type ToolCall,
   type ToolFailure,
   type ToolRecord,
@@ -20,6 +21,7 @@ import type { TurnStop } from "./turn-stop.ts";
 export interface ToolRun {
   readonly subject: string;
   readonly run: string | undefined;
+  readonly switches?: Switches | undefined;
   readonly requestId: string;
   /** Why nobody may go on now. */
   readonly shut: () => Reason | undefined;
@@ -43,12 +45,13 @@ export function createCallChain(parts: {
   readonly admission: AdmissionStore | undefined;
   readonly rate: GateSetting;
   readonly queue: ToolQueue;
+  readonly onlySafe: boolean;
   readonly maxResultBytes: number;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly onThrow: (what: string) => void;
 }): CallChain {
-  const { parse, admission, rate, queue, clock, newId } = parts;
+  const { parse, admission, rate, queue, onlySafe, clock, newId } = parts;
 
   return async (call, run, stop) => {
     const { subject, deadlineMs } = run;
@@ -65,10 +68,11 @@ export function createCallChain(parts: {
     const parsed = parse(call);
     if (!parsed.ok) return failed(parsed.code);
 
-    const rated = await askToolRate(admission, rate, subject, { ...parts, stop, deadlineMs });
+    const rated = await askToolRate(admission, rate, run, { ...parts, stop, deadlineMs });
     const refusal = stopped() ?? (rated.go ? undefined : toToolFailure(rated.reason, "TOOL_RATE"));
     if (refusal !== undefined) return failed(refusal);
     const would = rated.go ? rated.would : undefined;
+    if (onlySafe && parsed.tool.tool.safe !== true) return failed("NOT_IN_SHADOW", { would });
 
     const entrance = await queue.enter({
       subject,

@@ -24,6 +24,8 @@ export interface Tool<Args extends z.ZodObject = z.ZodObject> {
   run(args: z.output<Args>, context: ToolContext): unknown;
   /** Milliseconds that one call may take. Default 10,000. */
   readonly timeoutMs?: number;
+  /** It changes nothing anywhere, so a shadow may run it too. Default false. */
+  readonly safe?: boolean;
 }
 
 /** Types the arguments of `run` by the schema. */

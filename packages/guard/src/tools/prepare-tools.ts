@@ -18,6 +18,7 @@ const toolSchema = z.strictObject({
   input: z.custom<z.ZodObject>((value) => value instanceof z.ZodObject, { error: "a z.object" }),
   run: functionSchema,
   timeoutMs: z.int().min(1).max(600_000).default(10_000),
+  safe: z.boolean().default(false),
 });
 
 /** A tool whose options were checked. */

@@ -56,6 +56,8 @@ export interface ToolsOptions {
   readonly admission: AdmissionStore | undefined;
   /** How the rate is obeyed; default `enforce` and `closed`. */
   readonly rate?: GateSetting;
+  /** Only tools that are marked as safe are run. Default false. */
+  readonly onlySafe?: boolean;
   /** Asked whenever something happens in the queue, so that a switch takes effect at once. */
   readonly enforceQueue: () => boolean;
   /** Bytes of JSON that a result may have. Default 256 KiB. */
@@ -76,6 +78,7 @@ export function createTools(options: ToolsOptions): Tools {
     admission,
     rate: options.rate ?? { mode: "enforce", onIndeterminate: "closed" },
     queue,
+    onlySafe: options.onlySafe === true,
     maxResultBytes: options.maxResultBytes ?? defaultMaxResultBytes,
     clock,
     newId,

@@ -63,7 +63,7 @@ export interface Bench {
   /** Asks, and fails where the store admits. */
   readonly refusal: (subject: string, ask?: AdmissionAsk) => Promise<Refused>;
   /** Asks for one tool call. */
-  readonly takeTool: (subject: string) => Promise<ToolRateReply>;
+  readonly takeTool: (subject: string, mode?: GateMode) => Promise<ToolRateReply>;
 }
 
 /** Runs a check on a store of its own. */
@@ -97,8 +97,8 @@ export async function withStore(
         if (reply.admitted) throw new Error(`admitted ${subject}`);
         return reply;
       },
-      async takeTool(subject) {
-        const reply = await store.takeTool?.(subject);
+      async takeTool(subject, mode) {
+        const reply = await store.takeTool?.(subject, mode);
         if (reply === undefined) throw new Error("the store has no rate of tool calls");
         if (reply === "unavailable") throw new Error("unavailable for a tool call");
         return reply;

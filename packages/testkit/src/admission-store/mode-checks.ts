@@ -12,6 +12,12 @@ const oneOfEach = (mode: GateMode): readonly (readonly [Reason, AdmissionStoreOp
   [Reason.MESSAGE_RATE, { leaseMs, messageRate: { count: 1, perMs: 60_000, burst: 1, mode } }],
 ];
 
+const allAre = (mode: GateMode) => ({
+  user_in_flight: mode,
+  global_in_flight: mode,
+  message_rate: mode,
+});
+
 export const modeChecks: readonly Check<CreateAdmissionStore>[] = [
   {
     name: "never refuses by a dimension in shadow, and names what it would have refused",
@@ -49,6 +55,23 @@ export const modeChecks: readonly Check<CreateAdmissionStore>[] = [
             expect(await ask("ann")).toMatchObject({ admitted: true, wouldRefuse: [] });
           }
         });
+      }
+    },
+  },
+  {
+    name: "takes the modes that a request brings in place of its own",
+    async run(create) {
+      for (const its of ["enforce", "shadow", "off"] as const) {
+        for (const [reason, options] of oneOfEach(its)) {
+          await withStore(create, options, async ({ admitted, ask, refusal }) => {
+            await admitted("ann", { modes: allAre("enforce") });
+            const would = await ask("ann", { modes: allAre("shadow") });
+            expect(would, its).toMatchObject({ admitted: true, wouldRefuse: [reason] });
+            expect(await refusal("ann", { modes: allAre("enforce") })).toMatchObject({ reason });
+            const off = await ask("ann", { modes: allAre("off") });
+            expect(off, its).toMatchObject({ admitted: true, wouldRefuse: [] });
+          });
+        }
       }
     },
   },

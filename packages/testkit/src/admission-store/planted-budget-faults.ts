@@ -52,6 +52,8 @@ export const budgetFaults = [
   "says nothing of money",
   "says nothing of budgets",
   "describes nothing",
+  "a store apart counts along",
+  "a store apart has no budgets",
   "states in another order",
   "states are read late",
   "states of before",

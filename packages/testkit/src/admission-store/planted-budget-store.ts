@@ -302,10 +302,20 @@ export function plantedBudgetStore(fault?: BudgetFault): CreateAdmissionStore {
           const { mode = "enforce", ...caps } = budget;
           return [`${name} ${Object.values(caps).join(" ")} ${options.timeZone} ${mode}`];
         }),
+      apart() {
+        if (has("a store apart counts along")) return store;
+        return plainStore(has("a store apart has no budgets") ? { leaseMs: 1000 } : options, clock);
+      },
       close: () => undefined,
     };
     return { store };
   };
+}
+
+function plainStore(options: AdmissionStoreOptions, clock: Clock): AdmissionStore {
+  const harness = plantedBudgetStore()(options, clock);
+  if (harness instanceof Promise) throw new Error("a plain store is there at once");
+  return harness.store;
 }
 
 /** What day it is, by the store's clock. */

@@ -1,4 +1,4 @@
-import type { AdmissionStore } from "@sluice/contract";
+import type { AdmissionStore, Clock } from "@sluice/contract";
 import { admit, admitTool, type AdmissionLimits, type RateDimension } from "@sluice/policy";
 import { describePlantedFaults } from "../describe-planted-faults.ts";
 import type { AdmissionStoreOptions, CreateAdmissionStore } from "./bench.ts";
@@ -44,6 +44,13 @@ const faults = [
   "tool rate in shadow takes what it would have refused",
   "tool rate that is off refuses",
   "tool rate defaults to shadow",
+  "modes of a request are not taken",
+  "mode of a tool call is not taken",
+  "there is no store apart",
+  "a store apart counts along",
+  "a store apart has other limits",
+  "a store apart has no rate of tool calls",
+  "a store apart closes both",
 ] as const;
 type Fault = (typeof faults)[number];
 
@@ -62,7 +69,7 @@ function planted(fault?: Fault): CreateAdmissionStore {
     const store: AdmissionStore = {
       name: "planted",
       leaseMs: options.leaseMs,
-      acquire(given) {
+      acquire(given, ask) {
         const nowMs = clock.monotonicMs();
         const subject = has("names cut at a colon") ? (given.split(":")[0] ?? "") : given;
         if (has("renewal spoils the order of expiry")) {
@@ -81,7 +88,8 @@ function planted(fault?: Fault): CreateAdmissionStore {
           global: leases.filter((lease) => lease.global).length,
           tatMs,
         };
-        const verdict = admit(counts, limits, nowMs);
+        const modes = has("modes of a request are not taken") ? undefined : ask?.modes;
+        const verdict = admit(counts, limits, nowMs, modes);
         const lease = {
           subject,
           user: verdict.takesUser || has("shadow takes places it would have refused"),
@@ -127,12 +135,13 @@ function planted(fault?: Fault): CreateAdmissionStore {
           },
         };
       },
-      takeTool(subject) {
+      takeTool(subject, mode) {
         const nowMs = clock.monotonicMs();
         if (has("tool calls have no rate")) return { allowed: true };
         const key = has("tool rate is each subject's own") ? subject : "all";
         const before = toolTats.get(key) ?? 0;
-        const verdict = admitTool(before, toolRate, nowMs);
+        const its = has("mode of a tool call is not taken") ? undefined : mode;
+        const verdict = admitTool(before, toolRate, nowMs, its);
         const { reply } = verdict;
         const wouldRefuse = reply.allowed && reply.would !== undefined;
         let after = verdict.tatMs;
@@ -157,10 +166,32 @@ function planted(fault?: Fault): CreateAdmissionStore {
               `rate ${limits.messageRate?.count} ${limits.messageRate?.mode}`,
               `tools ${toolRate?.count} ${toolRate?.mode}`,
             ],
-      close: () => undefined,
+      close: () => void (leases = []),
     };
-    return { store };
+    if (has("there is no store apart")) return { store };
+    return { store: { ...store, apart: () => apartOf(store, options, clock, fault) } };
   };
+}
+
+function apartOf(
+  store: AdmissionStore,
+  options: AdmissionStoreOptions,
+  clock: Clock,
+  fault: Fault | undefined,
+): AdmissionStore {
+  if (fault === "a store apart counts along") return { ...store, close: () => undefined };
+  const like = (from: AdmissionStoreOptions): AdmissionStore => {
+    const harness = planted()(from, clock);
+    if (harness instanceof Promise) throw new Error("a plain store is there at once");
+    return harness.store;
+  };
+  if (fault === "a store apart has other limits") return like({ leaseMs: options.leaseMs });
+  const apart = like(options);
+  if (fault === "a store apart closes both") {
+    return { ...apart, close: () => store.close() };
+  }
+  if (fault !== "a store apart has no rate of tool calls") return apart;
+  return { ...apart, takeTool: () => ({ allowed: true }) };
 }
 
 const isOf = (subject: string) => (lease: { readonly subject: string }) =>

@@ -1,5 +1,7 @@
 import { describeChecks, type Check } from "../conformance.ts";
+import { apartChecks } from "./apart-checks.ts";
 import type { CreateAdmissionStore } from "./bench.ts";
+import { budgetApartChecks } from "./budget-apart-checks.ts";
 import { budgetDayChecks } from "./budget-day-checks.ts";
 import { budgetEndingChecks } from "./budget-ending-checks.ts";
 import { budgetGrantChecks } from "./budget-grant-checks.ts";
@@ -22,6 +24,7 @@ export const admissionStoreChecks: readonly Check<CreateAdmissionStore>[] = [
   ...refusalChecks,
   ...modeChecks,
   ...toolRateChecks,
+  ...apartChecks,
   ...traceChecks,
 ];
 
@@ -33,6 +36,7 @@ export const admissionBudgetChecks: readonly Check<CreateAdmissionStore>[] = [
   ...budgetDayChecks,
   ...budgetModeChecks,
   ...budgetStateChecks,
+  ...budgetApartChecks,
   ...budgetTraceChecks,
 ];
 

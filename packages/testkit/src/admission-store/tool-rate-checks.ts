@@ -107,6 +107,22 @@ export const toolRateChecks: readonly Check<CreateAdmissionStore>[] = [
     },
   },
   {
+    name: "takes the mode that a tool call brings in place of its own",
+    async run(create) {
+      for (const its of ["enforce", "shadow", "off"] as const) {
+        await withStore(create, one(its), async ({ takeTool }) => {
+          expect(await takeTool("ann", "enforce"), its).toEqual({ allowed: true });
+          expect(await takeTool("ann", "enforce"), its).toMatchObject({ allowed: false });
+          expect(await takeTool("ann", "shadow"), its).toEqual({
+            allowed: true,
+            would: Reason.TOOL_RATE,
+          });
+          expect(await takeTool("ann", "off"), its).toEqual({ allowed: true });
+        });
+      }
+    },
+  },
+  {
     name: "enforces a tool rate whose mode was not given",
     run: (create) =>
       withStore(

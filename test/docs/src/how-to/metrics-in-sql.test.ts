@@ -22,6 +22,7 @@ const rows = `
       '{"p231": 40, "p381": 10}'),
     (2, 'faq_ai', 'stub', '', 'b', '{"STUBBED": 7}', '{"200": 7}', '{"z": 7}'),
     (2, 'faq_ai', 'none', '', 'b', '{}', '{"401": 3}', '{}'),
+    (2, 'faq_ai', 'shadow', '', 'b', '{"WOULD_ALLOW": 5}', '{}', '{}'),
     (60, 'faq_ai', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}'),
     (2, 'other', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}'),
     (44640, 'faq_ai', 'ai', 'openai', 'a', '{"FAILED": 9}', '{"500": 9}', '{"p400": 9}')
@@ -45,7 +46,9 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   };
   beforeAll(() => {
     database = postgresForTests();
-    ran(readText("packages/sql/migrations/0006_metric_windows.sql"));
+    for (const file of ["0006_metric_windows.sql", "0008_first_byte.sql"]) {
+      ran(readText(`packages/sql/migrations/${file}`));
+    }
     ran(rows);
   }, 60_000);
   afterAll(() => database.drop());
@@ -67,9 +70,9 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
 
   it("deletes what is old", () => {
     const left = "SELECT count(*) FROM metric_windows";
-    expect(ran(left)).toBe("7");
+    expect(ran(left)).toBe("8");
     ran(blockWith("30 days"));
-    expect(ran(left)).toBe("6");
+    expect(ran(left)).toBe("7");
   });
 
   it("is all of it", () => {

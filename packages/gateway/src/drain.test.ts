@@ -1,0 +1,66 @@
+import { FakeClock } from "@sluice/testkit";
+import { describe, expect, it } from "vitest";
+import { createDrain } from "./drain.ts";
+
+const open = () => {
+  const clock = new FakeClock();
+  let shuts = 0;
+  const drain = createDrain(clock, () => {
+    shuts += 1;
+  });
+  let isOver = false;
+  const start = (deadlineMs = 1000): void => {
+    void drain.start(deadlineMs).then(() => {
+      isOver = true;
+    });
+  };
+  return { clock, drain, start, isOver: () => isOver, shuts: () => shuts };
+};
+
+describe("a drain", () => {
+  it("is over at once where nothing is under way", async () => {
+    const { clock, start, isOver, shuts } = open();
+    start();
+    await clock.advanceAsync(0);
+    expect(isOver()).toBe(true);
+    await clock.advanceAsync(10_000);
+    expect(shuts()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("waits for what is under way, however it ends", async () => {
+    const { clock, drain, start, isOver, shuts } = open();
+    const [one, other] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    drain.watch(one.promise);
+    drain.watch(other.promise);
+    expect(drain.active).toBe(2);
+    expect(drain.isDraining).toBe(false);
+    start();
+    expect(drain.isDraining).toBe(true);
+    one.resolve();
+    await clock.advanceAsync(999);
+    expect(isOver()).toBe(false);
+    other.reject(new Error("theirs"));
+    await clock.advanceAsync(0);
+    expect(isOver()).toBe(true);
+    expect(drain.active).toBe(0);
+    expect(shuts()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("shuts what is still under way at the deadline, once", async () => {
+    const { clock, drain, start, isOver, shuts } = open();
+    const slow = Promise.withResolvers<void>();
+    drain.watch(slow.promise);
+    start();
+    start(1);
+    await clock.advanceAsync(999);
+    expect(shuts()).toBe(0);
+    await clock.advanceAsync(5000);
+    expect(shuts()).toBe(1);
+    expect(isOver()).toBe(false);
+    slow.resolve();
+    await clock.advanceAsync(0);
+    expect(isOver()).toBe(true);
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { charsetOf, contentLengthOf, hasBody, isJson } from "./body-headers.ts";
+import { contentTypeOf } from "./content-type-of.ts";
+
+it.each([
+  ["application/json", true],
+  ["application/json;charset=utf-8", true],
+  [" Application/JSON ; charset=utf-8", true],
+  ["application/problem+json", true],
+  ["application/jsonx", false],
+  ["application/x/json", false],
+  ["text/json", false],
+  ["text/plain; application/json", false],
+  ["", false],
+])("a body of %o is JSON: %s", (type, expected) => {
+  expect(isJson({ "content-type": type })).toBe(expected);
+});
+
+it("a body of no type is no JSON", () => {
+  expect(isJson({})).toBe(false);
+});
+
+it.each([
+  ["application/json", "utf-8"],
+  ["application/json; charset=UTF-16LE", "utf-16le"],
+  ['application/json; a=b; Charset = "utf-8"; c=d', "utf-8"],
+  ["application/json; xcharset=koi8-r", "utf-8"],
+])("the charset of %o is %s", (type, expected) => {
+  expect(charsetOf({ "content-type": type })).toBe(expected);
+});
+
+describe("a request has a body", () => {
+  it("if it says so", () => {
+    expect(hasBody({ "content-length": "0" })).toBe(true);
+    expect(hasBody({ "transfer-encoding": "chunked" })).toBe(true);
+    expect(hasBody({})).toBe(false);
+  });
+
+  it("of a length that is a number, or of none that is known", () => {
+    expect(contentLengthOf({ "content-length": "12" })).toBe(12);
+    expect(contentLengthOf({ "content-length": "1e3" })).toBeUndefined();
+    expect(contentLengthOf({})).toBeUndefined();
+  });
+});
+
+it.each<[string, unknown]>([
+  ["an object", { "x-a": "1", "Content-Type": "text/plain" }],
+  ["a list of pairs", [["content-type", "text/plain"]]],
+  ["a list of names and values", ["x-a", "content-type", "CONTENT-TYPE", "text/plain"]],
+])("the content type is found in %s", (_, headers) => {
+  expect(contentTypeOf(headers)).toBe("text/plain");
+});
+
+it.each<[unknown]>([[undefined], ["content-type"], [200], [null], [{}], [["content-type"]]])(
+  "there is none in %o",
+  (headers) => {
+    expect(contentTypeOf(headers)).toBeUndefined();
+  },
+);

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Switches } from "@sluice/contract";
+import { bodyBeside, type BesideReading } from "./body-beside.ts";
+import { copyAnswer } from "./copy-answer.ts";
+import { countResponse } from "./count-response.ts";
+import type { NodeHost } from "./node-host.ts";
+import { factsOf } from "./request-facts.ts";
+
+/**
+ * Lets the shadow look at a request that the legacy handler is about to answer. It returns at once, never
+ * throws, and nothing of it can be seen by the client.
+ */
+export function shadowRequest<Req extends IncomingMessage, In, Ok, Failed, Stub>(
+  host: NodeHost<Req, In, Ok, Failed, Stub>,
+  req: Req,
+  res: ServerResponse,
+  switches: Switches,
+): void {
+  try {
+    countResponse(host.gateway.guard, res, host.clock);
+    watch(host, req, res, switches);
+  } catch {
+    // The legacy handler answers, whatever is wrong here.
+  }
+}
+
+function watch<Req extends IncomingMessage, In, Ok, Failed, Stub>(
+  { gateway, facts, clock }: NodeHost<Req, In, Ok, Failed, Stub>,
+  req: Req,
+  res: ServerResponse,
+  switches: Switches,
+): void {
+  // Of a client that is gone no event would say that the answer has ended.
+  if (res.destroyed) return;
+  const ticket = gateway.shadow.ticket();
+  if (ticket === undefined) return;
+  const { reading, stop } = bodyBeside(req, ticket.bodyLimitBytes);
+  const legacy = copyAnswer(res, ticket.answerLimitBytes, clock);
+  void legacy.then(stop);
+  let subject = "";
+  const look = async (): Promise<BesideReading> => {
+    const read = await reading;
+    if ("body" in read) subject = await facts.subject(req);
+    return read;
+  };
+  void ticket.watch({
+    accept: req.headers.accept,
+    subject: () => subject,
+    request: (input) => factsOf(facts, req, input),
+    switches,
+    body: look(),
+    legacy,
+  });
+}

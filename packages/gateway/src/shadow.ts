@@ -1,0 +1,165 @@
+import type { Clock, Decision, GuardRequest, Outcome, Switches } from "@sluice/contract";
+import { machineRandom, readInput, type Guard, type ShadowGuard } from "@sluice/guard";
+import type { z } from "zod";
+import { comparedWith, type LegacyAnswer } from "./parity.ts";
+import type { Reader } from "./reader.ts";
+import type { ShadowDefaults } from "./shadow-options.ts";
+
+/** Why a request of the stage `shadow` was not looked at. */
+export const skipCauses = [
+  /** As many were watched as may be. */
+  "busy",
+  /** The body, or what the legacy handler read of it, was longer than is looked at. */
+  "too_large",
+  /** The legacy handler did not read the body. */
+  "unread",
+  /** The body is none that the gateway takes. */
+  "invalid",
+  /** Something threw. */
+  "failed",
+] as const;
+export type SkipCause = (typeof skipCauses)[number];
+
+/** A request that the legacy handler answers, as the shadow sees it. */
+export interface WatchedCall<In> {
+  readonly accept: string | undefined;
+  /** May throw: they are functions of the application. */
+  readonly subject: () => string;
+  readonly request: (input: In) => Omit<GuardRequest, "subject" | "switches" | "signal">;
+  readonly switches: Switches;
+  /** The body parsed as JSON, or why there is none. */
+  readonly body: Promise<{ readonly body: unknown } | { readonly skipped: SkipCause }>;
+  /** Resolves once the legacy handler's answer has ended, whoever ended it. */
+  readonly legacy: Promise<LegacyAnswer>;
+}
+
+/** One request that may be watched. */
+export interface Ticket<In> {
+  readonly bodyLimitBytes: number;
+  /** How much of the legacy answer is wanted; 0: nothing but its end. */
+  readonly answerLimitBytes: number;
+  /** Never rejects. Resolves once nothing of it is left. */
+  watch(call: WatchedCall<In>): Promise<void>;
+}
+
+/** What runs beside the legacy handler. Nothing of it can be seen by a client. */
+export interface Shadow<In> {
+  /** Undefined where as many are watched as may be. Never throws. */
+  ticket(): Ticket<In> | undefined;
+  readonly watched: number;
+  readonly mirrors: number;
+  /** Requests that were not looked at, since the start. */
+  readonly skipped: Readonly<Record<SkipCause, number>>;
+}
+
+/** @throws ConfigError where mirrored calls can't be kept within their money */
+export function createShadow<In, Ok, Failed, Stub>(parts: {
+  readonly guard: Guard<In, Ok, Failed, Stub>;
+  readonly input: z.ZodType<In>;
+  readonly reader: Reader;
+  readonly clock: Clock;
+  readonly settings: ShadowDefaults;
+}): Shadow<In> {
+  const { guard, input, reader, clock, settings } = parts;
+  const { mirrorShare, maxMirrors, maxWatched, costNanoUsdPerDay, maxOutputTokens } = settings;
+  const random = settings.random ?? machineRandom;
+  const skipped = Object.fromEntries(skipCauses.map((cause) => [cause, 0])) as Record<
+    SkipCause,
+    number
+  >;
+  let watched = 0;
+  let mirrors = 0;
+  let beside: ShadowGuard<In, Ok, Failed, Stub> | undefined;
+
+  const shadowGuard = (): ShadowGuard<In, Ok, Failed, Stub> =>
+    (beside ??= guard.shadow({ costNanoUsdPerDay, maxOutputTokens }));
+  // Who only checks has none before it is needed; what a mirror lacks is told at the start.
+  if (mirrorShare > 0) shadowGuard();
+
+  const compare = comparedWith({ guard, settings });
+
+  const mirror = async (
+    of: ShadowGuard<In, Ok, Failed, Stub>,
+    decision: Decision,
+    legacy: Promise<LegacyAnswer>,
+  ): Promise<void> => {
+    const startedMs = clock.monotonicMs();
+    let outcome: Outcome<Ok, Failed, Stub>;
+    mirrors += 1;
+    try {
+      outcome = await of.execute(decision);
+    } finally {
+      mirrors -= 1;
+    }
+    const latencyMs = clock.monotonicMs() - startedMs;
+    // What the caps of the mirror itself did not let through compares with nothing.
+    if (outcome.status === "STUBBED" || outcome.status === "REJECTED") return;
+    const figures = compare({ outcome, latencyMs }, await legacy);
+    if (figures !== undefined) of.noteParity(figures);
+  };
+
+  const look = async (
+    call: WatchedCall<In>,
+    mayMirror: boolean,
+  ): Promise<SkipCause | undefined> => {
+    const taken = await call.body;
+    if ("skipped" in taken) return taken.skipped;
+    const read = reader.read(taken.body, call.accept);
+    const checked = "problem" in read ? read : readInput(input, read.input);
+    if ("problem" in checked) return "invalid";
+    const of = shadowGuard();
+    const decision = await of.decide(checked.input, {
+      ...call.request(checked.input),
+      subject: call.subject(),
+      // Each limit is looked at by itself, so that one does not hide what another would have said.
+      switches: { ...call.switches, FF_ADMISSION_ENFORCE: false },
+    });
+    if (decision.effect === "allow" && mayMirror && mirrors < maxMirrors) {
+      await mirror(of, decision, call.legacy);
+      return undefined;
+    }
+    // As long as the request lasts it has its places.
+    await call.legacy;
+    of.giveUp(decision);
+    return undefined;
+  };
+
+  return {
+    ticket() {
+      if (watched >= maxWatched) {
+        skipped.busy += 1;
+        return undefined;
+      }
+      let mayMirror = false;
+      try {
+        mayMirror = mirrorShare > 0 && mirrors < maxMirrors && random() < mirrorShare;
+      } catch {
+        // It is theirs; nothing is mirrored.
+      }
+      return {
+        bodyLimitBytes: settings.bodyLimitBytes,
+        answerLimitBytes: mayMirror ? settings.answerLimitBytes : 0,
+        async watch(call) {
+          watched += 1;
+          try {
+            const cause = await look(call, mayMirror);
+            if (cause !== undefined) skipped[cause] += 1;
+          } catch {
+            skipped.failed += 1;
+          } finally {
+            watched -= 1;
+          }
+        },
+      };
+    },
+    get watched() {
+      return watched;
+    },
+    get mirrors() {
+      return mirrors;
+    },
+    get skipped() {
+      return { ...skipped };
+    },
+  };
+}

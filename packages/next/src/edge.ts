@@ -1,0 +1,22 @@
+import { ConfigError } from "@sluice/contract";
+
+/**
+ * What bundles for the edge runtime find instead of the package: a guard needs Node, for its flag sources,
+ * its hashes and its records.
+ */
+const onEdge = (name: string) => (): never => {
+  throw new ConfigError({
+    option: `@sluice/next ${name}`,
+    got: "the edge runtime",
+    expected: 'the nodejs runtime: `export const runtime = "nodejs"` in the route',
+  });
+};
+
+export const chatGateway = onEdge("chatGateway");
+export const pagesChatGateway = onEdge("pagesChatGateway");
+export const countResponses = onEdge("countResponses");
+export const shared = onEdge("shared");
+export const drainGateways = onEdge("drainGateways");
+
+/** `instrumentation.ts` runs once for each runtime: there is nothing to drain here. */
+export const registerDrain = (): (() => void) => () => undefined;
