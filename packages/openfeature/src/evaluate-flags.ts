@@ -72,7 +72,7 @@ export async function evaluateFlags(
 }
 
 /** The platform spoke of the flag as it is now, if only to say that there is none of this name and type. */
-function isAnswer({ errorCode, reason }: EvaluationDetails<FlagValue>): boolean {
+export function isAnswer({ errorCode, reason }: EvaluationDetails<FlagValue>): boolean {
   if (errorCode === undefined) return reason !== StandardResolutionReasons.STALE;
   return errorCode === ErrorCode.FLAG_NOT_FOUND || errorCode === ErrorCode.TYPE_MISMATCH;
 }

@@ -15,6 +15,7 @@ import { flagsOf, parseSwitches } from "@sluice/policy";
 import { z } from "zod";
 import { clockSchema } from "./clock-schema.ts";
 import { evaluateFlags, type FlagKeys } from "./evaluate-flags.ts";
+import { evaluateSwitches, type SwitchKeyOf } from "./evaluate-switches.ts";
 import { featureListSchema } from "./feature-list-schema.ts";
 
 const clientMethods = ["getBooleanDetails", "getNumberDetails", "addHandler"] as const;
@@ -49,6 +50,15 @@ const optionsSchema = z.strictObject({
   percentFlag: flagKeySchema.optional(),
   /** The object flag with its subjects, an array of ids or null for no opinion; without one none. */
   allowlistFlag: flagKeySchema.optional(),
+  /**
+   * The boolean flag that is a switch of the chat gateway, by the switch's name in the environment; without
+   * one the switch is false.
+   */
+  switchFlag: z
+    .custom<SwitchKeyOf>((value) => typeof value === "function", {
+      error: "a function from a switch to the key of a flag",
+    })
+    .optional(),
   /** Sent with each evaluation, for platforms that want a targeting key. Nobody's in particular. */
   context: z
     .custom<EvaluationContext>((value) => typeof value === "object" && value !== null, {
@@ -85,11 +95,8 @@ const refreshingEvents = [
  * @throws ConfigError naming the option.
  */
 export function openFeatureFlags(options: OpenFeatureFlagsOptions): FlagSource {
-  const { client, features, clock, context, refreshMs, timeoutMs, ...keyOf } = parseOptions(
-    "openFeatureFlags",
-    optionsSchema,
-    options,
-  );
+  const { client, features, clock, context, refreshMs, timeoutMs, switchFlag, ...keyOf } =
+    parseOptions("openFeatureFlags", optionsSchema, options);
   const keys = features.map((feature): readonly [string, FlagKeys] => [
     feature,
     {
@@ -101,7 +108,7 @@ export function openFeatureFlags(options: OpenFeatureFlagsOptions): FlagSource {
   ]);
   const absent = flagsOf("absent", {});
   const flags = new Map(features.map((feature) => [feature, flagsOf(feature, {})]));
-  const switches = parseSwitches({});
+  let switches = parseSwitches({});
   const listeners = new Set<() => void>();
   let confirmed = never;
   let closed = false;
@@ -111,6 +118,12 @@ export function openFeatureFlags(options: OpenFeatureFlagsOptions): FlagSource {
   const put = (feature: string, next: FeatureFlags | undefined): boolean => {
     if (next === undefined || isDeepStrictEqual(next, flags.get(feature))) return false;
     flags.set(feature, next);
+    return true;
+  };
+
+  const putSwitches = (next: typeof switches | undefined): boolean => {
+    if (next === undefined || isDeepStrictEqual(next, switches)) return false;
+    switches = next;
     return true;
   };
 
@@ -133,21 +146,21 @@ export function openFeatureFlags(options: OpenFeatureFlagsOptions): FlagSource {
     // The flags are known as they were when they were asked for.
     const asked = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     const wasReady = isReady(client);
-    const answers = await Promise.all(
-      keys.map(async ([feature, flagKeys]) => {
-        try {
-          return await evaluateFlags(client, feature, flagKeys, context);
-        } catch {
-          return undefined;
-        }
-      }),
-    );
+    const [answers, switched] = await Promise.all([
+      Promise.all(
+        keys.map(async ([feature, flagKeys]) =>
+          orUndefined(evaluateFlags(client, feature, flagKeys, context)),
+        ),
+      ),
+      switchFlag && orUndefined(evaluateSwitches(client, switchFlag, context)),
+    ]);
     if (closed || current !== own) return;
     current = undefined;
     if (wasReady && isReady(client)) {
-      if (answers.every((answer) => answer !== undefined)) confirmed = asked;
+      const areSwitchesKnown = switchFlag === undefined || switched !== undefined;
+      if (areSwitchesKnown && answers.every((answer) => answer !== undefined)) confirmed = asked;
       const changed = features.filter((feature, i) => put(feature, answers[i]));
-      if (changed.length > 0) tell();
+      if (putSwitches(switched) || changed.length > 0) tell();
     }
     if (own.again) start();
   };
@@ -180,6 +193,14 @@ export function openFeatureFlags(options: OpenFeatureFlagsOptions): FlagSource {
       for (const event of refreshingEvents) client.removeHandler(event, start);
     },
   };
+}
+
+async function orUndefined<T>(answering: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answering;
+  } catch {
+    return undefined;
+  }
 }
 
 function isReady(client: Client): boolean {

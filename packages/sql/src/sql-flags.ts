@@ -5,7 +5,6 @@ import {
   flagsOf,
   narrowest,
   parseEnvFlags,
-  parseSwitches,
   type FlagVariableNames,
   type RawFlags,
   type Variables,
@@ -13,12 +12,16 @@ import {
 import { z } from "zod";
 import type { SqlDatabase } from "./database.ts";
 import { flagColumns, readFlagRows, type FlagRow } from "./read-flag-rows.ts";
+import { switchesOf, switchVariables } from "./switch-rows.ts";
 import { assertWatchOptions, watchTable, type SqlWatchOptions } from "./watched-table.ts";
 
 export interface SqlFlagsOptions extends SqlWatchOptions {
   /** The table is the single truth: no variable is read at all, the gateway's switches included. */
   readonly exclusive?: boolean;
-  /** The environment, `process.env` say, read live; it may kill and narrow, never widen. Default: none. */
+  /**
+   * The environment, `process.env` say, read live; it may kill and narrow, never widen. Of the chat gateway's
+   * switches it says those that have no row. Default: none.
+   */
   readonly variables?: Variables;
 }
 
@@ -65,6 +68,7 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
   const absent = flagsOf("absent", nothing);
   const combined = new Map<string, Combined>();
   let rows: ReadonlyMap<string, Known> = new Map();
+  let switchRows = nothing;
 
   const apply = (seen: ReadonlyMap<string, FlagRow>): void => {
     const next = new Map<string, Known>();
@@ -76,6 +80,7 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
       next.set(feature, taken);
     }
     rows = next;
+    switchRows = switchVariables((feature) => next.get(feature)?.flags);
     if (changed) table.changed();
   };
 
@@ -113,7 +118,7 @@ export function sqlFlags(db: SqlDatabase, options: SqlFlagsOptions): SqlFlags {
       combined.set(feature, { names: variableNames, row: base, raw, flags });
       return flags;
     },
-    readSwitches: () => parseSwitches(variables),
+    readSwitches: () => switchesOf(switchRows, variables),
     confirmedAt: () => table.confirmedAt(),
     trouble: () => table.trouble(),
     onChange: (listener) => table.onChange(listener),

@@ -19,7 +19,11 @@ describe("the map of the architecture", () => {
       ["| `policy` |", "| `politics` |"],
       "politics is documented and does not exist",
     ],
-    ["an import", ["Express | contract, guard, gateway |", "Express | contract, guard |"], "express imports gateway"],
+    [
+      "an import",
+      ["Express | contract, guard, gateway |", "Express | contract, guard |"],
+      "express imports gateway",
+    ],
   ] as const)("is held to it: %s", (_, [good, bad], fault) => {
     expect(checkArchitecture(readPage(plant(text, good, bad)))).toContain(fault);
   });

@@ -81,14 +81,19 @@ function checkSwitches(page: Page): string[] {
   ];
 }
 
-/** Whose sources look at a switch. */
+/** Whose sources look at a switch: those of admission are looked at for who hands a guard some. */
 function obeyedBy(name: SwitchName): string {
-  const looksIn = (...folders: readonly string[]): boolean =>
-    globSync(folders, { cwd: ROOT })
-      .filter((path) => !path.endsWith(".test.ts"))
-      .some((path) => readText(path).includes(`.${name}`));
-  if (looksIn("packages/guard/src/**/*.ts")) return "each guard";
-  return looksIn("apps/chat-express/src/*.ts") ? "the chat app" : "nobody yet";
+  if (stands("packages/guard/src", `.${name}`)) return "each guard";
+  const isTheGateways =
+    stands("packages/gateway/src", `.${name}`) || stands("packages/policy/src", `"${name}",`);
+  return isTheGateways ? "chat gateways" : "nobody yet";
+}
+
+/** Whether a text is in the sources of a folder. */
+function stands(folder: string, text: string): boolean {
+  return globSync(`${folder}/**/*.ts`, { cwd: ROOT })
+    .filter((path) => !path.endsWith(".test.ts"))
+    .some((path) => readText(path).includes(text));
 }
 
 function readSwitch(name: SwitchName, value: string | undefined): string {

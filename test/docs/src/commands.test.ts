@@ -21,6 +21,8 @@ const KNOWN: Readonly<Record<string, number>> = {
   // Below.
   "README.md": 2,
   "apps/slot-generation/README.md": 1,
+  // Built and started by test/browser/src/chat-next.test.ts.
+  "apps/chat-next/README.md": 1,
   // Run to the letter by `pnpm check:packages`, for they need the network.
   "docs/how-to/guard-a-route.md": 2,
   // By a test beside the command line: packages/cli/src/cli-page-examples.test.ts.

@@ -13,7 +13,10 @@ function fragmentsOf(path: string, text: string): { shown: string[]; compiled: r
   if (program === path) return { shown: texts, compiled: [] };
   const folder = globSync(program.replace(/\.ts$/, "/**/*.ts"), { cwd: ROOT });
   const files = folder.length === 0 ? [program] : folder;
-  const compiled = files.flatMap((file) => readFragments(readText(file)));
+  // Where a page has several, they are an app's whose bundler takes imports without extensions.
+  const written = (file: string): string =>
+    files.length === 1 ? readText(file) : readText(file).replaceAll(/(from "\.[^"]*)\.ts"/g, '$1"');
+  const compiled = files.flatMap((file) => readFragments(written(file)));
   // Several files say nothing of their order.
   if (files.length > 1) compiled.sort((one, other) => texts.indexOf(one) - texts.indexOf(other));
   return { shown: texts, compiled };

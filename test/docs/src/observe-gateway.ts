@@ -123,11 +123,6 @@ export async function observeGateway(): Promise<ReadonlyMap<string, GatewayRow>>
     failureCodes
       .filter((code) => code !== "CLIENT_ABORTED")
       .map((code) => openGateway({ onFailure, onCall: (call) => call.reply(errorReply(code)) }));
-  const spent = (): AdmissionStore => {
-    const store = oneAMinute();
-    void store.acquire("someone");
-    return store;
-  };
   const draining = openGateway();
   await draining.gateway.drain();
 
@@ -158,6 +153,13 @@ export async function observeGateway(): Promise<ReadonlyMap<string, GatewayRow>>
   );
   await observe("comes while the gateway drains", () => [draining]);
   return rows;
+}
+
+/** The subject has sent its one message. */
+function spent(): AdmissionStore {
+  const store = oneAMinute();
+  void store.acquire("someone");
+  return store;
 }
 
 const inWords = (statuses: readonly number[]): string =>

@@ -24,6 +24,8 @@ type StreamedOptions = Pick<RouteOptions, "onFailure" | "enabled" | "admission">
   readonly onCall: (call: FakeCall<Input>) => void;
 };
 
+const subject = (): string => "someone";
+
 /** An application with one guarded route, `POST /`, that streams. */
 function serveStream(options: StreamedOptions): Express {
   const { onCall, onFailure = "failed", enabled = true, admission, isGateway = false } = options;
@@ -45,7 +47,6 @@ function serveStream(options: StreamedOptions): Express {
     sinks: [() => undefined],
     ...(admission === undefined ? {} : { admission }),
   });
-  const subject = (): string => "someone";
   const route = isGateway
     ? chatGateway({ guard, subject, input, meta: true })
     : guardRoute(guard, { subject, input, stream: true });

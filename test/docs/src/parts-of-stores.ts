@@ -113,6 +113,8 @@ export const storeParts: readonly Part[] = [
       killFlag: optional("function"),
       percentFlag: optional("function"),
       allowlistFlag: optional("function"),
+      switchFlag: optional("function"),
+      switchFlag: optional("function"),
       context: optional("object"),
       refreshMs: optional("ms"),
       timeoutMs: optional("ms"),

@@ -81,13 +81,13 @@ describe("the route of the Pages Router", () => {
   });
 });
 
-describe("the gateway of other hosts", () => {
-  function mounted() {
-    const routes = new Map<string, Parameters<Surroundings["app"]["post"]>[1]>();
-    const app: Surroundings["app"] = { post: (path, handler) => void routes.set(path, handler) };
-    return { ...mount({ app, userOf: () => ({ id: "user-1" }) }), routes };
-  }
+function mounted() {
+  const routes = new Map<string, Parameters<Surroundings["app"]["post"]>[1]>();
+  const app: Surroundings["app"] = { post: (path, handler) => void routes.set(path, handler) };
+  return { ...mount({ app, userOf: () => ({ id: "user-1" }) }), routes };
+}
 
+describe("the gateway of other hosts", () => {
   it.each(cases)("answers while the flags are %s", async (_, flags, body) => {
     environment(flags);
     const { routes, action, server } = mounted();
@@ -105,7 +105,7 @@ describe("the instrumentation of the page", () => {
   it("drains at SIGTERM: nobody is let in any more", async () => {
     environment(enabled);
     const before = process.listeners("SIGTERM");
-    await register();
+    register();
     const added = process.listeners("SIGTERM").filter((listener) => !before.includes(listener));
     expect(added).toHaveLength(1);
     // Nobody sends it here: the process is the tests' own.

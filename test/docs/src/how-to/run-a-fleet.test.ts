@@ -71,7 +71,7 @@ async function started(env: Readonly<Record<string, string>>) {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ text: "When do you open?" }),
     });
-    return { path: response.headers.get("sluice-path"), body: await response.json() };
+    return { path: response.headers.get("sluice-path"), body: (await response.json()) as unknown };
   };
   return { app, ask, port };
 }

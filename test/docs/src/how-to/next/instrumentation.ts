@@ -1,7 +1,8 @@
 // #region
 // instrumentation.ts
-export async function register(): Promise<void> {
-  const { registerDrain } = await import("@sluice/next");
+import { registerDrain } from "@sluice/next";
+
+export function register(): void {
   registerDrain({ deadlineMs: 8000 });
 }
 // #endregion

@@ -1,3 +1,4 @@
+/* oxlint-disable import/no-default-export -- Next finds it so */
 // #region
 // pages/api/chat.ts
 import { pagesChatGateway } from "@sluice/next";
