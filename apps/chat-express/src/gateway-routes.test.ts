@@ -10,9 +10,9 @@ const legacyAnswer = { status: "OK", reply: "Hello! Ask about billing or your ac
 describe("the stage shadow", () => {
   it("leaves the legacy handler's answer as it is, checks, and compares what the model says", async () => {
     const { app, upstream } = await openApp({ flags: shadow, mirrorShare: 1 });
-    const { headers, body } = await chat(app).expect(200);
-    expect(body).toEqual(legacyAnswer);
-    expect(Object.keys(headers).filter((name) => name.startsWith("sluice"))).toEqual([]);
+    const response = await chat(app).expect(200);
+    expect(response.body).toEqual(legacyAnswer);
+    expect(Object.keys(response.headers).filter((name) => name.startsWith("sluice"))).toEqual([]);
     await untilState(app, {
       stage: "shadow",
       counts: {
@@ -143,15 +143,15 @@ const complete = (app: Express, body: object = {}) =>
 describe("the route for clients of OpenAI's API", () => {
   it("answers by the model, in OpenAI's form", async () => {
     const { app } = await openApp({ flags: on });
-    const { body, headers } = await complete(app).expect(200);
-    expect(body).toMatchObject({
+    const response = await complete(app).expect(200);
+    expect(response.body).toMatchObject({
       object: "chat.completion",
       model: "any",
       choices: [
         { message: { role: "assistant", content: "from the model" }, finish_reason: "stop" },
       ],
     });
-    expect(headers["sluice-path"]).toBe("ai");
+    expect(response.headers["sluice-path"]).toBe("ai");
   });
 
   it.each([
@@ -160,8 +160,8 @@ describe("the route for clients of OpenAI's API", () => {
     ["the feature is killed", `${on}CHAT_AI_KILL=true\n`],
   ])("answers by the legacy handler, in OpenAI's form, while %s", async (_, flags) => {
     const { app } = await openApp({ flags });
-    const { body } = await complete(app).expect(200);
-    expect(body).toMatchObject({
+    const response = await complete(app).expect(200);
+    expect(response.body).toMatchObject({
       object: "chat.completion",
       choices: [{ message: { content: legacyAnswer.reply }, finish_reason: "stop" }],
     });
@@ -183,8 +183,8 @@ describe("the route for clients of OpenAI's API", () => {
 
   it("refuses in OpenAI's form", async () => {
     const { app } = await openApp({ flags: on });
-    const { body } = await complete(app, { messages: [] }).expect(400);
-    expect(body).toMatchObject({ error: { type: "invalid_request_error" } });
+    const response = await complete(app, { messages: [] }).expect(400);
+    expect(response.body).toMatchObject({ error: { type: "invalid_request_error" } });
   });
 });
 

@@ -73,7 +73,7 @@ export async function openApp({ flags: text, answer = good, ...options }: OpenAp
     parts,
     flagsFile,
     upstream,
-    async edit(changed: string): Promise<void> {
+    edit: async (changed: string): Promise<void> => {
       await writeFile(`${flagsFile}.new`, changed);
       await rename(`${flagsFile}.new`, flagsFile);
     },

@@ -8,6 +8,12 @@ const variables = z.object({
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_MODEL: z.string().min(1).max(128).default("gpt-4o-mini"),
+  /** How long answers under way may go on once the server is told to stop. */
+  SHUTDOWN_DEADLINE_MS: z
+    .string()
+    .regex(/^\d{1,6}$/, { error: "a whole number of milliseconds, at most 6 digits" })
+    .transform(Number)
+    .default(10_000),
 });
 
 export type AppEnv = z.output<typeof variables>;

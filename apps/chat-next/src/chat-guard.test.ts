@@ -10,7 +10,7 @@ const hello = { messages: [{ role: "user" as const, content: "hello there" }] };
 afterEach(() => {
   vi.unstubAllEnvs();
   // What the process shares is each test's own.
-  Reflect.deleteProperty(globalThis, Symbol.for("sluice.next"));
+  Reflect.deleteProperty(globalThis, Symbol.for("@sluice/next"));
 });
 
 async function flagsFile(text: string): Promise<void> {

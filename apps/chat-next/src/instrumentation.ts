@@ -1,5 +1,7 @@
+import { registerDrain } from "@sluice/next";
+import { parseAppEnv } from "./app-env.ts";
+
 /** Runs once when the server starts, in each of its runtimes. */
-export async function register(): Promise<void> {
-  const { registerDrain } = await import("@sluice/next");
-  registerDrain();
+export function register(): void {
+  registerDrain({ deadlineMs: parseAppEnv(process.env).SHUTDOWN_DEADLINE_MS });
 }

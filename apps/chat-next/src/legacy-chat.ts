@@ -23,7 +23,10 @@ export async function legacyChat(request: Request): Promise<Response> {
 /** It never checked what stands in a message, and answers all the same. */
 function textOf(message: unknown): string {
   const { parts } = (message ?? {}) as { readonly parts?: unknown };
-  return Array.isArray(parts)
-    ? parts.map((part) => String((part as { text?: unknown } | null)?.text ?? "")).join(" ")
-    : "";
+  return Array.isArray(parts) ? parts.map(textOfPart).join(" ") : "";
+}
+
+function textOfPart(part: unknown): string {
+  const { text } = (part ?? {}) as { readonly text?: unknown };
+  return typeof text === "string" ? text : "";
 }

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { ConfigError } from "@sluice/contract";
 import express, { type RequestHandler } from "express";
 import { describe, expect, it } from "vitest";
@@ -6,7 +8,9 @@ import {
   asks,
   chatApp,
   chatGuard,
+  chatBody,
   jsonAsk,
+  listening,
   message,
   on,
   shadowed,
@@ -128,6 +132,39 @@ it.each(Object.entries(asks))(
     }
   },
 );
+
+it("an answer that something else gives while the subject is looked for is the only one: nobody is called", async () => {
+  const found = Promise.withResolvers<string>();
+  const asked = Promise.withResolvers<void>();
+  const subject = (): Promise<string> => {
+    asked.resolve();
+    return found.promise;
+  };
+  const impatient: RequestHandler = (req, res, next) => {
+    if (req.path === "/second") {
+      // The connection's next request is under way when the first one's subject is known.
+      found.resolve("ann");
+      setImmediate(() => res.send("second"));
+      return;
+    }
+    next();
+    void asked.promise.then(() => res.status(503).send("too late"));
+  };
+  const { app, gateway, provider, guard } = chatApp({}, { subject }, [express.json(), impatient]);
+  const port = await listening(app);
+  const socket = connect(port, "127.0.0.1");
+  let received = "";
+  socket.on("data", (chunk: Buffer) => {
+    received += chunk.toString();
+  });
+  const head = `host: app\r\ncontent-type: application/json\r\ncontent-length: ${chatBody.length}`;
+  socket.write(`POST /api/chat HTTP/1.1\r\n${head}\r\n\r\n${chatBody}`);
+  socket.write("GET /second HTTP/1.1\r\nhost: app\r\nconnection: close\r\n\r\n");
+  await once(socket, "close");
+  expect(received).toMatch(/ 503 [^]*too late[^]* 200 [^]*second$/);
+  expect(provider.calls).toHaveLength(0);
+  expect([guard.inFlight, gateway.active]).toEqual([0, 0]);
+});
 
 describe("a gateway that drains", () => {
   it("lets nobody in, and says when to come back", async () => {

@@ -62,5 +62,31 @@ describe("a drain", () => {
     slow.resolve();
     await clock.advanceAsync(0);
     expect(isOver()).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("waits no longer than five seconds for what does not end when it is shut", async () => {
+    const { clock, drain, start, isOver } = open();
+    drain.watch(new Promise(() => undefined));
+    start();
+    await clock.advanceAsync(5999);
+    expect(isOver()).toBe(false);
+    await clock.advanceAsync(1);
+    expect(isOver()).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("without a deadline shuts nothing, for as long as a timer of the machine can wait", async () => {
+    const { clock, drain, start, shuts } = open();
+    const delays: number[] = [];
+    const { after } = clock;
+    clock.after = (delayMs, callback) => {
+      delays.push(delayMs);
+      return after.call(clock, delayMs, callback);
+    };
+    drain.watch(new Promise(() => undefined));
+    start(Number.POSITIVE_INFINITY);
+    expect(delays).toEqual([2 ** 31 - 1]);
+    expect(shuts()).toBe(0);
   });
 });

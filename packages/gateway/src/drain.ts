@@ -14,19 +14,30 @@ export interface Drain {
   readonly active: number;
   /** Counts until it settles. */
   watch(answering: Promise<unknown>): void;
-  /** Resolves once nothing is under way; after the deadline what still is is shut. */
+  /**
+   * Resolves once nothing is under way. At the deadline what still is is shut; what does not end of that
+   * within five seconds is waited for no more.
+   */
   start(deadlineMs: number): Promise<void>;
 }
+
+/** For what was shut to end, and be sent; a function of the application may never. */
+const endMs = 5000;
+/** More would be none at all. Source: https://nodejs.org/api/timers.html */
+const longestMs = 2 ** 31 - 1;
 
 export function createDrain(clock: Clock, shut: () => void): Drain {
   let active = 0;
   let draining: PromiseWithResolvers<void> | undefined;
   let cancelDeadline: (() => void) | undefined;
 
-  const look = (): void => {
-    if (draining === undefined || active > 0) return;
+  const over = (): void => {
     cancelDeadline?.();
-    draining.resolve();
+    draining?.resolve();
+  };
+
+  const look = (): void => {
+    if (active === 0) over();
   };
 
   return {
@@ -47,7 +58,10 @@ export function createDrain(clock: Clock, shut: () => void): Drain {
     start(deadlineMs) {
       if (draining === undefined) {
         draining = Promise.withResolvers();
-        cancelDeadline = clock.after(deadlineMs, shut);
+        cancelDeadline = clock.after(Math.min(deadlineMs, longestMs), () => {
+          cancelDeadline = clock.after(endMs, over);
+          shut();
+        });
         look();
       }
       return draining.promise;

@@ -374,7 +374,8 @@ describe("a gateway of a Fetch host that is off", () => {
 });
 
 function piecesOf(response: Response) {
-  const reader = response.body?.getReader();
+  const body: ReadableStream<Uint8Array> | null = response.body;
+  const reader = body?.getReader();
   const utf8 = new TextDecoder();
   return {
     async next(): Promise<string | undefined> {

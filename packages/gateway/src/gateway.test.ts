@@ -1,7 +1,7 @@
 import type { StreamEvent } from "@sluice/contract";
 import { memoryAdmission } from "@sluice/guard";
 import { delta, errorReply, fakeProvider, textReply } from "@sluice/testkit";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ChatInput } from "./chat-input.ts";
 import { hello, openChat } from "./open-chat-for-tests.ts";
 
@@ -210,6 +210,35 @@ describe("a gateway that drains", () => {
     for await (const event of answer.stream) types.push(event.type);
     expect(types).toEqual(["text-delta", "failed"]);
     expect(provider.last().asked.signal.aborted).toBe(true);
+  });
+
+  it.each([undefined, stream])(
+    "waits until an answer has been sent, and has events handed out (%s)",
+    async (accept) => {
+      const { gateway, call, guard } = openChat({ on, provider: answering() });
+      const sent = Promise.withResolvers<void>();
+      const answer = await gateway.answer(call({ accept, sent: sent.promise }));
+      if (answer.kind === "stream") await answer.stream.outcome;
+      const order: string[] = [];
+      const { flush } = guard;
+      vi.spyOn(guard, "flush").mockImplementation(() => {
+        order.push("flushed");
+        flush();
+      });
+      const drained = gateway.drain().then(() => order.push("drained"));
+      await turn();
+      expect([order, gateway.active]).toEqual([[], 1]);
+      sent.resolve();
+      await drained;
+      expect([order, gateway.active]).toEqual([["flushed", "drained"], 0]);
+    },
+  );
+
+  it("does not wait for what the legacy handler answers", async () => {
+    const { gateway, call } = openChat({ on, enabled: false });
+    await gateway.answer(call({ sent: new Promise(() => undefined) }));
+    await turn();
+    expect(gateway.active).toBe(0);
   });
 
   it("leaves whoever waits for a first word to the legacy handler", async () => {

@@ -33,6 +33,8 @@ export interface GatewayCall<In> {
   readonly switches: Switches;
   /** Whether there is a legacy handler that answers what the gates divert. */
   readonly hasLegacy: boolean;
+  /** Resolves once an answer of the gateway's has been sent, or can't be any more. Default: at once. */
+  readonly sent?: Promise<unknown>;
 }
 
 type Headers = Readonly<Record<string, string>>;
@@ -78,11 +80,13 @@ export interface ChatGateway<In, Ok, Failed, Stub> {
   readonly shadow: Shadow<In>;
   /**
    * For `SIGTERM`: nobody is let in any more (503 with `Retry-After`; the legacy handler goes on in its
-   * stages), answers under way may end until the deadline, then the feature is shut in this process, which
-   * ends each with its terminal event. Resolves once none is left.
+   * stages), and the shadow is stopped. Answers under way may end until the deadline, then the feature is
+   * shut in this process, which ends each with its terminal event. Resolves once the last has been sent and
+   * events have gone to the sinks; where something of the application hangs, five seconds after the deadline.
+   * @param options `deadlineMs`: default 30,000
    */
   drain(options?: { readonly deadlineMs?: number }): Promise<void>;
-  /** Answers under way. */
+  /** Answers under way, until they have been sent. */
   readonly active: number;
 }
 
@@ -153,15 +157,17 @@ export function createChatGateway<In, Ok, Failed, Stub>(
     const { subject, switches } = call;
     const request: GuardRequest = { ...call.request(checked.input), subject, switches };
     const of: Guard<In, Ok, Failed, Stub | undefined> = call.hasLegacy ? guard.forLegacy : guard;
+    const watch = (ended: Promise<Ended>): void =>
+      drain.watch(ended.then(({ path }) => (path === "legacy" ? undefined : call.sent)));
     if (!read.streams) {
       const running = of.run(checked.input, request);
-      drain.watch(running);
+      watch(running);
       const outcome = await running;
       observe(options.onOutcome, outcome);
       return toAnswer(encoder, outcome);
     }
     const stream = of.stream(checked.input, request);
-    drain.watch(stream.outcome);
+    watch(stream.outcome);
     void stream.outcome.then(
       (outcome) => observe(options.onOutcome, outcome),
       () => undefined,
@@ -189,6 +195,14 @@ export function createChatGateway<In, Ok, Failed, Stub>(
     };
   };
 
+  const shadow = createShadow({
+    guard,
+    input,
+    reader,
+    clock,
+    settings: parsed.shadow as ShadowDefaults,
+  });
+
   return {
     guard,
     bodyLimitBytes: parsed.bodyLimitBytes,
@@ -198,14 +212,12 @@ export function createChatGateway<In, Ok, Failed, Stub>(
     },
     answer,
     refuse: (problem, call) => refused(reader.read(undefined, call.accept).encoder, problem, call),
-    shadow: createShadow({
-      guard,
-      input,
-      reader,
-      clock,
-      settings: parsed.shadow as ShadowDefaults,
-    }),
-    drain: ({ deadlineMs = 30_000 } = {}) => drain.start(deadlineMs),
+    shadow,
+    async drain({ deadlineMs = 30_000 } = {}) {
+      shadow.stop();
+      await drain.start(deadlineMs);
+      guard.flush();
+    },
     get active() {
       return drain.active;
     },

@@ -84,7 +84,7 @@ export function openChat(
     call,
     stubs: () => stubs,
     /** Samples so far, of one kind. */
-    async of<K extends MetricSample["kind"]>(kind: K) {
+    of: async <K extends MetricSample["kind"]>(kind: K) => {
       // Samples are handed out in a turn of their own.
       await new Promise((resolve) => setImmediate(resolve));
       return samples.filter(

@@ -71,6 +71,19 @@ describe("the shadow's checks", () => {
     expect((await of("check")).at(-1)?.admission).toEqual([{ verdict: "allow" }]);
   });
 
+  it("count a request also where the legacy handler takes minutes", async () => {
+    const admission = memoryAdmission({ userInFlight: { limit: 1 } });
+    const { watch, of, clock } = open({}, { admission });
+    const takesLong = Promise.withResolvers<LegacyAnswer>();
+    void watch({ legacy: takesLong.promise });
+    await clock.advanceAsync(4 * 60_000);
+    await watch();
+    expect((await of("check")).at(-1)).toMatchObject({
+      admission: [{ verdict: "would_reject", reason: "USER_IN_FLIGHT" }, { verdict: "allow" }],
+    });
+    takesLong.resolve(legacyAnswer);
+  });
+
   it("take nothing of anybody's limits", async () => {
     const admission = memoryAdmission({
       userInFlight: { limit: 1 },
@@ -117,6 +130,37 @@ describe("the shadow's checks", () => {
     await Promise.all(both);
     expect(shadow.watched).toBe(0);
     expect(shadow.ticket()).toBeDefined();
+  });
+
+  it.each<[string, Partial<WatchedCall<ChatInput>>, number]>([
+    ["an answer never ends", { legacy: new Promise(() => undefined) }, 0],
+    ["a body or a subject never comes", { body: new Promise(() => undefined) }, 1],
+  ])("I12 wait no longer than five minutes where %s", async (_what, parts, failed) => {
+    const { watch, shadow, clock, guard } = open();
+    const watching = watch(parts);
+    await clock.advanceAsync(5 * 60_000 - 1);
+    expect(shadow.watched).toBe(1);
+    await clock.advanceAsync(1);
+    await watching;
+    expect([shadow.watched, shadow.skipped.failed, guard.inFlight]).toEqual([0, failed, 0]);
+    guard.close();
+    await clock.advanceAsync(1000);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe("the shadow of a gateway that drains", () => {
+  it("is stopped: what it asked is aborted, and nobody is watched any more", async () => {
+    const provider = fakeProvider<ChatInput>({ model: "model" });
+    const { watch, shadow, gateway, guard } = open(mirroring, { provider });
+    const underWay = watch();
+    await new Promise((resolve) => setImmediate(resolve));
+    await gateway.drain();
+    expect(provider.last().asked.signal.aborted).toBe(true);
+    await underWay;
+    expect(shadow.ticket()).toBeUndefined();
+    expect(shadow.skipped.busy).toBe(0);
+    expect(guard.probe("alice").effect).toBe("allow");
   });
 });
 

@@ -15,7 +15,7 @@ export const skipCauses = [
   "unread",
   /** The body is none that the gateway takes. */
   "invalid",
-  /** Something threw. */
+  /** Something threw, or did not end within five minutes. */
   "failed",
 ] as const;
 export type SkipCause = (typeof skipCauses)[number];
@@ -44,13 +44,33 @@ export interface Ticket<In> {
 
 /** What runs beside the legacy handler. Nothing of it can be seen by a client. */
 export interface Shadow<In> {
-  /** Undefined where as many are watched as may be. Never throws. */
+  /** Undefined where as many are watched as may be, and once it was stopped. Never throws. */
   ticket(): Ticket<In> | undefined;
   readonly watched: number;
   readonly mirrors: number;
   /** Requests that were not looked at, since the start. */
   readonly skipped: Readonly<Record<SkipCause, number>>;
+  /** Aborts the mirrored calls; nothing further is watched. */
+  stop(): void;
 }
+
+/** What has not ended after so long is waited for no more: a host may never say that it did. */
+const watchedMs = 5 * 60_000;
+
+const unanswered: LegacyAnswer = {
+  status: undefined,
+  contentType: undefined,
+  body: undefined,
+  complete: false,
+  latencyMs: watchedMs,
+};
+
+/** The same call, of which everything comes before `late` does. */
+const within = <In>(call: WatchedCall<In>, late: Promise<void>): WatchedCall<In> => ({
+  ...call,
+  body: Promise.race([call.body, late.then(() => ({ skipped: "failed" }) as const)]),
+  legacy: Promise.race([call.legacy, late.then(() => unanswered)]),
+});
 
 /** @throws ConfigError where mirrored calls can't be kept within their money */
 export function createShadow<In, Ok, Failed, Stub>(parts: {
@@ -69,6 +89,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
   >;
   let watched = 0;
   let mirrors = 0;
+  let isStopped = false;
   let beside: ShadowGuard<In, Ok, Failed, Stub> | undefined;
 
   const shadowGuard = (): ShadowGuard<In, Ok, Failed, Stub> =>
@@ -126,6 +147,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
 
   return {
     ticket() {
+      if (isStopped) return undefined;
       if (watched >= maxWatched) {
         skipped.busy += 1;
         return undefined;
@@ -141,12 +163,16 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
         answerLimitBytes: mayMirror ? settings.answerLimitBytes : 0,
         async watch(call) {
           watched += 1;
+          const late = Promise.withResolvers<void>();
+          // An interval, since those of the machine keep no process alive.
+          const stop = clock.every(watchedMs, () => late.resolve());
           try {
-            const cause = await look(call, mayMirror);
+            const cause = await look(within(call, late.promise), mayMirror);
             if (cause !== undefined) skipped[cause] += 1;
           } catch {
             skipped.failed += 1;
           } finally {
+            stop();
             watched -= 1;
           }
         },
@@ -160,6 +186,10 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
     },
     get skipped() {
       return { ...skipped };
+    },
+    stop() {
+      isStopped = true;
+      if (mirrors > 0) beside?.kill();
     },
   };
 }

@@ -24,7 +24,7 @@ import type { Gate } from "./gates/gate.ts";
 import type { GuardOptions, Value } from "./guard-options.ts";
 import { parseGuardOptions } from "./guard-settings.ts";
 import { machineRandom, randomIds } from "./ids.ts";
-import { createInFlight, type InFlight } from "./in-flight.ts";
+import { abandonedMs, createInFlight, shadowAbandonedMs, type InFlight } from "./in-flight.ts";
 import { createReservations } from "./reservations.ts";
 import { createRetryAllowance } from "./retry-allowance.ts";
 import type { Route } from "./route.ts";
@@ -158,6 +158,7 @@ export function assembleGuard<
       settings.chunkTimeoutMs,
       settings.stream.stallMs,
     ),
+    abandonedMs: beside === undefined ? abandonedMs : shadowAbandonedMs,
     onAbandoned: giveUp,
   });
   const switches = beside?.parent.switches ?? createSwitchReader(source, events, onSourceThrow);

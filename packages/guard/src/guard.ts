@@ -57,7 +57,8 @@ export interface Guard<In, Ok, Failed, Stub> {
    * A guard beside this one, of the same options, for requests that somebody else answers. Nothing that it
    * does changes this one: it has breakers, budgets and counts of its own, and no tripwire. What shuts this
    * guard shuts it too, and closing this one closes it. Its events say `shadow`, its samples have that arm,
-   * OpenTelemetry is told nothing, and tools that are not marked as safe are not run.
+   * OpenTelemetry is told nothing, and tools that are not marked as safe are not run. A decision of it that
+   * is neither executed nor given up is given up after ten minutes: it may stand for somebody else's answer.
    * @throws ConfigError where a cap of money can't be counted
    */
   shadow(options?: ShadowOptions): ShadowGuard<In, Ok, Failed, Stub>;

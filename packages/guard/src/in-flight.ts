@@ -7,7 +7,9 @@ const tickMs = 20;
 /** How often leases are renewed and abandoned decisions looked for. */
 const upkeepMs = 1000;
 /** A decision that nobody executes gives its holds back after so long. */
-const abandonedMs = 30_000;
+export const abandonedMs = 30_000;
+/** That of a shadow may wait for somebody else's answer to end. */
+export const shadowAbandonedMs = 10 * 60_000;
 
 /** The decisions that hold something. */
 export interface InFlight<In> {
@@ -31,6 +33,7 @@ export function createInFlight<In>(options: {
   readonly leaseMs: number;
   /** The shortest limit of a stream's clocks: what begins now can't be due before. */
   readonly shortestMs: number;
+  readonly abandonedMs: number;
   /** Gives back what a decision holds that nobody executed. */
   readonly onAbandoned: (work: Work<In>) => void;
 }): InFlight<In> {
@@ -52,7 +55,7 @@ export function createInFlight<In>(options: {
   const upkeep = (now: number): void => {
     upkeptMs = now;
     for (const work of works) {
-      if (work.isOpen && now - work.decidedMs >= abandonedMs) onAbandoned(work);
+      if (work.isOpen && now - work.decidedMs >= options.abandonedMs) onAbandoned(work);
       else work.renew();
     }
   };

@@ -1,4 +1,4 @@
-const key = Symbol.for("sluice.next");
+const key = Symbol.for("@sluice/next");
 
 /** What all copies of this package in a process have in common. */
 interface GlobalState {

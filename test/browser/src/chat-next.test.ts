@@ -38,27 +38,52 @@ const answering =
     end(res, text);
   };
 
+const byDefault = answering("Seven days a week.");
+
 /** The app, with a model that a test plays. */
-async function running(flags = open) {
+async function started(flags: string, env: Readonly<Record<string, string>> = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sluice-next-page-"));
   const flagsFile = join(folder, "flags.env");
   await writeFile(flagsFile, flags);
-  const upstream = await startUpstream(answering("Seven days a week."));
+  const upstream = await startUpstream(byDefault);
   const app = await startChatNext({
     SLUICE_FLAGS_FILE: flagsFile,
     OPENAI_API_KEY: "sk-test",
     OPENAI_BASE_URL: `${upstream.url}/v1`,
+    ...env,
   });
-  onTestFinished(async () => {
-    await app.kill();
-    await upstream.close();
-    await rm(folder, { recursive: true });
-  });
-  const editFlags = async (text: string): Promise<void> => {
-    await writeFile(`${flagsFile}.new`, text);
-    await rename(`${flagsFile}.new`, flagsFile);
+  return {
+    upstream,
+    app,
+    editFlags: async (text: string): Promise<void> => {
+      await writeFile(`${flagsFile}.new`, text);
+      await rename(`${flagsFile}.new`, flagsFile);
+    },
+    stop: async (): Promise<void> => {
+      await app.kill();
+      await upstream.close();
+      await rm(folder, { recursive: true });
+    },
   };
-  return { upstream, app, editFlags };
+}
+
+type Started = Awaited<ReturnType<typeof started>>;
+
+/** For all tests that leave the flags, and the app, as they are. */
+let standing: Started | undefined;
+
+/** The standing app, or with flags one of the test's own. */
+async function running(
+  flags?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Started> {
+  const parts =
+    flags === undefined ? (standing ??= await started(open)) : await started(flags, env);
+  onTestFinished(async () => {
+    if (parts !== standing) await parts.stop();
+    else parts.upstream.answerWith(byDefault);
+  });
+  return parts;
 }
 
 const state = (page: Page, text: string): Promise<void> =>
@@ -83,6 +108,7 @@ const shot = (page: Page, name: string): Promise<unknown> =>
   page.screenshot({ path: join(tmpdir(), `sluice-chat-next-${name}.png`) });
 
 beforeAll(() => buildChatNext(), 600_000);
+afterAll(() => standing?.stop());
 
 const killed = open.replace("CHAT_AI_KILL=false", "CHAT_AI_KILL=true");
 const asked = {
@@ -129,7 +155,7 @@ describe("the Next app on the wire", { timeout: 60_000 }, () => {
   });
 
   it("I13 ends a stream that is cut or killed as one that failed", async () => {
-    const { app, upstream, editFlags } = await running();
+    const { app, upstream, editFlags } = await running(open);
     upstream.answerWith((res) => {
       begin(res, "We open at");
       setTimeout(() => res.socket?.destroy(), 50);
@@ -177,26 +203,20 @@ describe("the Next app on the wire", { timeout: 60_000 }, () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  it("at SIGTERM lets an answer under way end by the deadline, and ends", async () => {
-    const { app, upstream } = await running();
-    let goOn: (() => void) | undefined;
+  it("at SIGTERM lets answers under way end, each by the deadline with its terminal event", async () => {
+    const { app, upstream } = await running(open, { SHUTDOWN_DEADLINE_MS: "1500" });
     upstream.answerWith((res) => {
       begin(res, "Seven ");
-      goOn = () => end(res, "days.");
+      setTimeout(() => end(res, "days."), 500);
     });
-    const response = await post(app.url);
+    const quick = await post(app.url);
+    upstream.answerWith((res) => begin(res, "Well, "));
+    const endless = await post(app.url);
     app.signal("SIGTERM");
-    await expect
-      .poll(() =>
-        post(app.url).then(
-          ({ status }) => status,
-          () => "closed",
-        ),
-      )
-      .not.toBe(200);
-    goOn?.();
-    expect(await response.text()).toMatch(/"delta":"days\."[^]*data: \[DONE\]\s*$/);
+    expect(await quick.text()).toMatch(/"delta":"days\."[^]*data: \[DONE\]\s*$/);
+    expect(await endless.text()).toMatch(failedEnd);
     expect(await app.ended).toEqual({ code: 143, signal: null });
+    await upstream.settled();
   });
 });
 
@@ -214,7 +234,7 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
     await browser?.close();
   });
 
-  async function opened(flags = open) {
+  async function opened(flags?: string) {
     const parts = await running(flags);
     // A context of its own is a visitor of its own.
     const context = await browser.newContext({ viewport: { width: 900, height: 700 } });
@@ -255,7 +275,6 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
       goOn = () => answering("Here I am.")(res, upstream.requests[0] as never);
     });
     await ask(page, "Are you there?");
-    await upstream.received(1);
     await state(page, "Waiting for the answer…");
     expect(await page.getByRole("button", { name: "Stop" }).isVisible()).toBe(true);
     goOn?.();
@@ -279,7 +298,7 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
   });
 
   it("says that the feature was turned off in the middle of an answer, then asks the legacy handler", async () => {
-    const { page, upstream, editFlags } = await opened();
+    const { page, upstream, editFlags } = await opened(open);
     upstream.answerWith((res) => begin(res, "On Sundays we"));
     await ask(page, "And on Sundays?");
     await page.locator(".answer").filter({ hasText: "On Sundays we" }).waitFor();
@@ -361,7 +380,7 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
   });
 
   it("says when the server is gone", async () => {
-    const { page, app } = await opened();
+    const { page, app } = await opened(open);
     await app.kill();
     await ask(page, "Anybody?");
     await page.locator(".trouble").waitFor();

@@ -64,7 +64,7 @@ export function openGateway(options: GatewayOptions = {}) {
 const asked = [{ role: "user", content: "Hello?" }];
 
 /** A good body of each protocol. */
-const bodies = {
+export const bodies = {
   json: { messages: asked },
   "ui-message-stream": {
     messages: [{ id: "1", role: "user", parts: [{ type: "text", text: "Hi" }] }],
@@ -156,7 +156,7 @@ export async function observeGateway(): Promise<ReadonlyMap<string, GatewayRow>>
 }
 
 /** The subject has sent its one message. */
-function spent(): AdmissionStore {
+export function spent(): AdmissionStore {
   const store = oneAMinute();
   void store.acquire("someone");
   return store;

@@ -114,7 +114,6 @@ export const storeParts: readonly Part[] = [
       percentFlag: optional("function"),
       allowlistFlag: optional("function"),
       switchFlag: optional("function"),
-      switchFlag: optional("function"),
       context: optional("object"),
       refreshMs: optional("ms"),
       timeoutMs: optional("ms"),

@@ -13,8 +13,8 @@ export async function watchResponse(
   limitBytes: number,
   onEnd: (answer: EndedAnswer) => void,
 ): Promise<Response> {
-  const { status, body } = response;
-  const contentType = response.headers.get("content-type") ?? undefined;
+  const { status, statusText, headers, body } = response;
+  const contentType = headers.get("content-type") ?? undefined;
   const ended = ({ bytes, complete }: PassedBody): void =>
     onEnd({ status, contentType, body: bytes, complete });
   const isRead = response.bodyUsed || body?.locked === true;
@@ -26,9 +26,11 @@ export async function watchResponse(
   const source = lookAhead(body);
   // Hosts that tell the length of what they hold whole go on doing so.
   const whole = isFlow(contentType) ? undefined : await source.whole();
-  if (whole === undefined) return new Response(watchBody(source, limitBytes, ended), response);
+  // Not the response itself in its stead: hosts with a class of their own would read its body by another way.
+  const init = { status, statusText, headers };
+  if (whole === undefined) return new Response(watchBody(source, limitBytes, ended), init);
   ended({ bytes: whole.byteLength > limitBytes ? undefined : whole, complete: true });
-  return new Response(whole as Uint8Array<ArrayBuffer>, response);
+  return new Response(whole as Uint8Array<ArrayBuffer>, init);
 }
 
 const isFlow = (contentType: string | undefined): boolean =>

@@ -24,13 +24,22 @@ export async function answerRequest<Req extends IncomingMessage, In, Ok, Failed,
 ): Promise<void> {
   const counted = countResponse(gateway.guard, res, clock);
   const signal = clientSignal(res);
-  // Node reads to its end what nobody has read of a request; of this one we have.
-  res.once("close", () => {
+  const sent = Promise.withResolvers<void>();
+  const closed = (): void => {
+    sent.resolve();
+    // Node reads to its end what nobody has read of a request; of this one we have.
     if (req.readableFlowing === null) req.resume();
-  });
+  };
+  // Of a client that is gone no event will say so again.
+  if (res.closed) closed();
+  else res.once("close", closed);
   const subject = await facts.subject(req);
-  const reading = await readJson(req, gateway.bodyLimitBytes);
-  if (reading === "gone") return;
+  const reading = isFree(res) ? await readJson(req, gateway.bodyLimitBytes) : "gone";
+  // The client is gone, or something else has answered meanwhile.
+  if (reading === "gone" || !isFree(res)) {
+    req.resume();
+    return;
+  }
   const call = { accept: req.headers.accept, subject, hasLegacy: legacy !== undefined };
   const answering =
     "problem" in reading
@@ -39,6 +48,7 @@ export async function answerRequest<Req extends IncomingMessage, In, Ok, Failed,
           ...call,
           body: reading.body,
           switches,
+          sent: sent.promise,
           request: (input) => ({ ...factsOf(facts, req, input), signal }),
         });
   if (counted !== undefined) counted.outcome = outcomeOf(answering);

@@ -24,6 +24,12 @@ it("are what was put together, up to the limit and not a byte beyond", () => {
   );
 });
 
+it("I12 take no more memory at first than 64 KiB, however much is said to come", () => {
+  const bounded = createBoundedBytes(1_000_000, 1_000_000);
+  bounded.add(Buffer.from("a"));
+  expect(bounded.bytes.buffer.byteLength).toBe(65_536);
+});
+
 it("are a copy: whoever gave them may use their memory again", () => {
   const bounded = createBoundedBytes(10);
   const chunk = Buffer.from("abc");

@@ -7,6 +7,8 @@ export interface BoundedBytes {
 }
 
 const firstBytes = 1024;
+/** Who only says that much will come takes no more of the memory at once. */
+const believedBytes = 64 * 1024;
 
 /** @param expectedBytes as the sender says, so that the memory need not grow */
 export function createBoundedBytes(limitBytes: number, expectedBytes = firstBytes): BoundedBytes {
@@ -14,7 +16,11 @@ export function createBoundedBytes(limitBytes: number, expectedBytes = firstByte
   let length = 0;
 
   const grow = (neededBytes: number): void => {
-    const wanted = Math.max(neededBytes, memory.length * 2, expectedBytes);
+    const wanted = Math.max(
+      neededBytes,
+      memory.length * 2,
+      Math.min(expectedBytes, believedBytes),
+    );
     const grown = Buffer.allocUnsafeSlow(Math.min(wanted, limitBytes));
     memory.copy(grown, 0, 0, length);
     memory = grown;

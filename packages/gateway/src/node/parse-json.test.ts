@@ -12,6 +12,7 @@ const statusOf = async (...given: Parameters<typeof parseJson>): Promise<unknown
 
 it.each<[string, Buffer]>([
   ["identity", bytes],
+  ["", bytes],
   ["gzip", gzipSync(bytes)],
   ["deflate", deflateSync(bytes)],
   ["br", brotliCompressSync(bytes)],

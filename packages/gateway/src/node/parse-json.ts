@@ -23,7 +23,7 @@ export async function parseJson(
   headers: IncomingHttpHeaders,
   limitBytes: number,
 ): Promise<ParsedJson> {
-  const encoding = (headers["content-encoding"] ?? "identity").toLowerCase();
+  const encoding = (headers["content-encoding"] ?? "").trim().toLowerCase() || "identity";
   if (encoding === "identity") return parseText(bytes, charsetOf(headers));
   const unpack = unpackers.get(encoding);
   if (unpack === undefined) return refused(415, wrongEncoding);

@@ -21,13 +21,14 @@ export async function pump<Ok, Failed, Stub>(
 ): Promise<void> {
   void stream.outcome.then(
     // What is written still would never be read.
-    (outcome) => (isGivenUp(outcome) ? res.destroy() : undefined),
+    (outcome) => (isGivenUp(outcome) && !res.writableEnded ? res.destroy() : undefined),
     () => undefined,
   );
   const room = roomOf(res);
   if (begin !== "" && !write(res, begin)) await room();
   for await (const event of stream) {
-    if (res.destroyed) break;
+    // Somebody else may have ended it, as for taking too long.
+    if (res.destroyed || res.writableEnded) break;
     const text = encode(event);
     if (text !== "" && !write(res, text)) await room();
   }

@@ -8,10 +8,10 @@ import type { Route, Surroundings } from "./start-routes.ts";
 import { runChats, type ChatEndings, type Crowd } from "./vanishing-chats.ts";
 
 const crowds: readonly Crowd[] = [
-  { count: 500, question: { chunks: 10, gapMs: 200, says: "a word or two, number" }, rampMs: 600 },
+  { count: 500, question: { chunks: 10, gapMs: 100, says: "a word or two, number" }, rampMs: 600 },
   {
     count: 2500,
-    question: { chunks: 10, gapMs: 500, says: "a word or two, number" },
+    question: { chunks: 10, gapMs: 250, says: "a word or two, number" },
     rampMs: 2500,
   },
 ];
@@ -45,6 +45,7 @@ async function crowded(
   for (let round = 0; round < rounds; round += 1) {
     const ended = await runChats(route.port, crowd, random, async () => {
       full.push(await route.figures());
+      await surroundings.letGo();
     });
     for (const ending of ["whole", "vanished", "amiss"] as const) sum[ending] += ended[ending];
     after.push(await settled(route));

@@ -9,6 +9,8 @@ type Failed = typeof chatContract.failed;
 type Stub = typeof chatContract.stub;
 type Options = GuardOptions<ChatInput, Ok, Failed, Stub>;
 
+const patienceMs = 120_000;
+
 /** A guard with its gates on, over the upstream; its flags are read live from `variables`. */
 export function chatGuard(parts: {
   readonly baseUrl: string;
@@ -32,8 +34,10 @@ export function chatGuard(parts: {
     prices: { [model]: { inputNanoUsdPerToken: 150, outputNanoUsdPerToken: 600 } },
     admission: parts.admission,
     // On a busy machine the pace is slower than it was meant; that is not what is measured.
-    timeoutMs: 120_000,
-    totalTimeoutMs: 120_000,
+    timeoutMs: patienceMs,
+    firstContentTimeoutMs: patienceMs,
+    chunkTimeoutMs: patienceMs,
+    totalTimeoutMs: patienceMs,
     onFailure: "failed",
     ...parts.observers,
   });

@@ -4,6 +4,8 @@ import type { Pace } from "../stream/pace.ts";
 export interface Question extends Pace {
   /** What it says; `""` has each piece tell when it was sent. */
   readonly says: string;
+  /** After the first half of its chunks it waits until the upstream is told to let go. */
+  readonly holds?: boolean;
 }
 
 export function fromMessage(text: string): Question {

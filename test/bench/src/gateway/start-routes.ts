@@ -17,6 +17,8 @@ export interface Surroundings {
   start(kind: RouteKind | FailingKind): Promise<Route>;
   /** Calls that the upstream is answering. */
   upstreamCalls(): Promise<number>;
+  /** Those that the upstream holds go on. */
+  letGo(): Promise<void>;
   /** The routes too. */
   stop(): Promise<void>;
 }
@@ -37,6 +39,9 @@ export async function startSurroundings(): Promise<Surroundings> {
       return toRoute(child);
     },
     upstreamCalls: async () => (await upstream.ask("open")) as number,
+    async letGo() {
+      await upstream.ask("let go");
+    },
     async stop() {
       for (const child of started) child.stop();
       await redis.remove();

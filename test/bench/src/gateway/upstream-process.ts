@@ -12,6 +12,8 @@ function frame(delta: object, finishReason: string | null): string {
   return `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [choice], usage: null })}\n\n`;
 }
 
+let letGo = Promise.withResolvers<void>();
+
 const begin = frame({ role: "assistant", content: "", refusal: null }, null);
 const counted = { ...head, object: "chat.completion.chunk", choices: [], usage };
 const end = `${frame({}, "stop")}data: ${JSON.stringify(counted)}\n\ndata: [DONE]\n\n`;
@@ -23,7 +25,7 @@ function answerWhole(res: ServerResponse, { says }: Question): void {
   res.end(JSON.stringify({ ...head, object: "chat.completion", choices: [choice], usage }));
 }
 
-function answerStream(res: ServerResponse, { chunks, gapMs, says }: Question): void {
+function answerStream(res: ServerResponse, { chunks, gapMs, says, holds }: Question): void {
   let sent = 0;
   const next = (): void => {
     sent += 1;
@@ -37,15 +39,20 @@ function answerStream(res: ServerResponse, { chunks, gapMs, says }: Question): v
     res.end(end);
     return;
   }
-  const pacing = setInterval(() => {
-    if (sent < chunks) {
-      next();
-      return;
-    }
-    clearInterval(pacing);
-    res.end(end);
-  }, gapMs);
-  res.once("close", () => clearInterval(pacing));
+  const pace = (chunksUntil: number, then: () => void): void => {
+    const pacing = setInterval(() => {
+      if (sent < chunksUntil) {
+        next();
+        return;
+      }
+      clearInterval(pacing);
+      then();
+    }, gapMs);
+    res.once("close", () => clearInterval(pacing));
+  };
+  const finish = (): void => pace(chunks, () => void res.end(end));
+  if (holds === true) pace(chunks / 2, () => void letGo.promise.then(finish));
+  else finish();
 }
 
 interface Asked {
@@ -76,7 +83,13 @@ const server = createServer((req, res) => {
     if (req.url?.startsWith("/hangs") !== true) answer(res, body);
   });
 });
-process.on("message", () => process.send?.(open));
+process.on("message", (question: "open" | "let go") => {
+  if (question === "let go") {
+    letGo.resolve();
+    letGo = Promise.withResolvers();
+  }
+  process.send?.(open);
+});
 server.keepAliveTimeout = 60_000;
 server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
   process.send?.((server.address() as AddressInfo).port),

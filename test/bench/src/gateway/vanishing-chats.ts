@@ -23,7 +23,7 @@ export interface Crowd {
 
 /**
  * So many chats at once, each on a socket of its own, of which a tenth vanish.
- * @param onFull is awaited once all have begun
+ * @param onFull is awaited once each has half of its answer or was left by its client
  */
 export async function runChats(
   port: number,
@@ -34,9 +34,19 @@ export async function runChats(
   const agent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
   const endings: ChatEndings = { whole: 0, vanished: 0, amiss: 0 };
   const length = await lengthOf(port, agent, question);
+  const held: Question = { ...question, holds: true };
+  let halves = 0;
   const chat = async (id: number): Promise<void> => {
     const leavesAt = random() < vanishingShare ? Math.floor(random() * length) : undefined;
-    endings[await read({ port, agent, question, user: `user-${id}`, leavesAt })] += 1;
+    let isHalf = false;
+    const onHalf = (): void => {
+      if (!isHalf) halves += 1;
+      isHalf = true;
+    };
+    const user = `user-${id}`;
+    const ending = await read({ port, agent, question: held, user, leavesAt, onHalf });
+    onHalf();
+    endings[ending] += 1;
   };
   const chats: Promise<void>[] = [];
   const startedMs = performance.now();
@@ -45,6 +55,7 @@ export async function runChats(
     const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / rampMs) * count));
     while (chats.length < due) chats.push(chat(chats.length));
   }
+  while (halves < count) await setTimeout(stepMs);
   await onFull();
   await Promise.all(chats);
   agent.destroy();
@@ -68,6 +79,7 @@ function read(chat: {
   readonly user: string;
   readonly leavesAt?: number | undefined;
   readonly onPiece?: (piece: Buffer) => void;
+  readonly onHalf?: () => void;
 }): Promise<keyof ChatEndings> {
   const { promise, resolve } = Promise.withResolvers<keyof ChatEndings>();
   const body = streamBody(chat.question);
@@ -95,6 +107,7 @@ function read(chat: {
     let texts = 0;
     const pieces = createUiPieces(() => {
       texts += 1;
+      if (texts === chat.question.chunks / 2) chat.onHalf?.();
     });
     res.on("data", (piece: Buffer) => {
       bytes += piece.length;

@@ -5,6 +5,8 @@ import express from "express";
 import OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { ask } from "../ask.ts";
+import { askGateway, bodies, openGateway, spent } from "../observe-gateway.ts";
+import { readText } from "../repository.ts";
 import { mount, mountWatching, onSigterm, type Surroundings } from "./chat-gateway.ts";
 
 let upstream: Upstream;
@@ -74,6 +76,15 @@ describe("the gateway of the page", () => {
     server.close();
   });
 
+  it("tells useChat of a refusal in the sentence of the page", async () => {
+    const refused = await askGateway(
+      openGateway({ admission: spent() }),
+      bodies["ui-message-stream"],
+    );
+    const sentence = (await refused.text()).replace(/\d+/, "12");
+    expect(readText("docs/how-to/chat-gateway.md")).toContain(`*${sentence}*`);
+  });
+
   it("watches, and its legacy answers compare under the contract", async () => {
     const at = surroundings({ ...enabled, FF_CHAT_GATEWAY_SHADOW: "true" });
     const { watching } = mountWatching(at);
@@ -91,7 +102,7 @@ describe("the gateway of the page", () => {
     const [drain] = process.listeners("SIGTERM").slice(-1);
     // Nobody sends it here: the process is the tests' own.
     process.removeListener("SIGTERM", drain as () => void);
-    await (drain as unknown as () => Promise<void>)();
+    (drain as unknown as () => void)();
     await closed;
     expect(await ask(at.app, "/api/chat", question)).toMatchObject({ status: 503 });
   });

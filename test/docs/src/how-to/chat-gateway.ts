@@ -65,10 +65,11 @@ export function mountWatching({ app, legacyChat, userOf }: Surroundings) {
 
 export function onSigterm(server: Server, { guard, gateway }: ReturnType<typeof mount>): void {
   // #region
-  process.once("SIGTERM", async () => {
+  async function stop(): Promise<void> {
     await gateway.drain({ deadlineMs: 20_000 });
     server.close();
     guard.close();
-  });
+  }
+  process.once("SIGTERM", () => void stop());
   // #endregion
 }

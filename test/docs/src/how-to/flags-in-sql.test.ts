@@ -25,7 +25,11 @@ function blockWith(words: string): string {
 const patiently = { timeout: 60_000 };
 /** A role of PostgreSQL's own that is not the one that psql logs in as. */
 const asAnother = "SET SESSION AUTHORIZATION pg_write_all_data;";
-const asRead = "SELECT enabled, rollout_percent, killed FROM feature_state";
+const asRead = readAs("faq_ai");
+
+function readAs(feature: string): string {
+  return `SELECT enabled, rollout_percent, killed FROM feature_state WHERE feature_name = '${feature}'`;
+}
 
 describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   let database: ReturnType<typeof postgresForTests>;
@@ -51,7 +55,7 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
   afterAll(() => database.drop());
 
   it("opens, shuts, protects, widens with an approval, kills and is audited", patiently, () => {
-    ran(blockWith("INSERT INTO feature_state"));
+    ran(blockWith("VALUES ('faq_ai')"));
     expect(ran(asRead)).toBe("t|20|f");
     ran(blockWith("rollout_percent = 0"));
     expect(ran(asRead)).toBe("f|0|f");
@@ -87,8 +91,13 @@ describe.skipIf(skipped)("the SQL of the page, in psql", () => {
     expect(ran(providers)).toBe("openai|t|f\ncustom|t|t");
   });
 
+  it("moves the gateway, and takes it back", patiently, () => {
+    ran(blockWith("ff_chat_gateway_enabled"));
+    expect(ran(readAs("ff_chat_gateway_enabled"))).toBe("f|100|f");
+  });
+
   it("is all of it", () => {
-    expect(blocks).toHaveLength(11);
+    expect(blocks).toHaveLength(12);
   });
 });
 
@@ -104,7 +113,7 @@ describe.skipIf(skipped)("the wiring of the page", () => {
       await db.close();
     });
     expect(await guard.run("hello", { subject: "ann" })).toMatchObject({ reason: "FLAG_OFF" });
-    for (const statement of blockWith("INSERT INTO feature_state").split("\n")) {
+    for (const statement of blockWith("VALUES ('faq_ai')").split("\n")) {
       await db.query(statement);
     }
     await vi.waitFor(() => expect(guard.describe().percent).toBe(20), patiently);
@@ -112,5 +121,16 @@ describe.skipIf(skipped)("the wiring of the page", () => {
       const { alive } = await readInstances(db, { feature: "faq_ai", version: 1 });
       expect(alive).toBe(1);
     }, patiently);
+    const stages: boolean[] = [];
+    for (const statement of blockWith("ff_chat_gateway_enabled").split("\n")) {
+      await db.query(statement);
+      const before = stages.at(-1) ?? false;
+      await vi.waitFor(
+        () => expect(guard.switches().FF_CHAT_GATEWAY_ENABLED).toBe(!before),
+        patiently,
+      );
+      stages.push(!before);
+    }
+    expect(stages).toEqual([true, false]);
   }, 60_000);
 });
