@@ -35,7 +35,7 @@ export function showCounts({ counts, underWay, inFlight }) {
     "Under way now",
     `${inFlight} let in · ${underWay.answers} being answered · ${underWay.watched} watched · ${underWay.mirrors} mirrored`,
   );
-  show("Limits", counts.limits.map(used).join(" · ") || "nobody was counted yet");
+  show("Limits when last asked", counts.limits.map(used).join(" · ") || "nobody was counted yet");
 }
 
 const used = ({ limit, used: taken, of }) => `${limits[limit] ?? limit} ${taken} of ${of}`;

@@ -30,7 +30,7 @@ export function showGateway({ stage, mirrorShare, switches }, onFlip) {
 function originOf({ origin, writable }) {
   return writable
     ? `The switches stand in ${origin}; a button writes it there.`
-    : `The switches stand in ${origin}, which can't be changed from here.`;
+    : `The switches stand in ${origin}. They can't be changed from here.`;
 }
 
 function addRow(variable, title, onFlip) {

@@ -34,6 +34,7 @@ export interface UnderWay {
 
 /** The two routes of one guard. */
 export interface ChatGateways {
+  /** For the page, which speaks JSON, and for `useChat`. */
   readonly chat: RequestHandler;
   /** For clients of OpenAI's API. */
   readonly completions: RequestHandler;
@@ -60,7 +61,7 @@ export function chatGateways(options: ChatGatewaysOptions): ChatGateways {
       counts.noteLegacy();
       return legacy(req, res, next);
     };
-  const chat = chatGateway({ ...shared, protocol: "json", legacy: counted(legacyChat()) });
+  const chat = chatGateway({ ...shared, legacy: counted(legacyChat()) });
   const completions = chatGateway({
     ...shared,
     protocol: "openai",

@@ -67,10 +67,7 @@ const callsTheTool: UpstreamAnswer = (res, { body }) => {
     type: "function",
     function: { name: "opening_hours", arguments: '{"day":"sunday"}' },
   };
-  sendJson(
-    res,
-    chatCompletion(null, { finish_reason: "tool_calls", message: { tool_calls: [call] } }),
-  );
+  sendJson(res, chatCompletion(null, { finish: "tool_calls", message: { tool_calls: [call] } }));
 };
 
 describe("a tool that the model calls", () => {
@@ -127,8 +124,7 @@ describe("the limits", () => {
     const waiting = Array.from({ length: 4 }, () => ask().then((response) => response.status));
     await upstream.received(4);
     const fifth = ask().then((response) => response.status);
-    if (status === 200) await upstream.received(5);
-    else expect(await fifth).toBe(429);
+    await (status === 200 ? upstream.received(5) : fifth);
     for (const release of held) release();
     expect(await Promise.all([...waiting, fifth])).toEqual([200, 200, 200, 200, status]);
     expect(await stateOf(app)).toMatchObject({ counts });
@@ -179,12 +175,40 @@ describe("the route for clients of OpenAI's API", () => {
     const { app } = await openApp({ flags: shadow, mirrorShare: 1 });
     await complete(app, { stream: true }).buffer(true).expect(200);
     await untilState(app, { counts: { shadow: { compared: 1 } } });
+    expect((await stateOf(app)).counts.answers).toEqual({ legacy: 1 });
   });
 
   it("refuses in OpenAI's form", async () => {
     const { app } = await openApp({ flags: on });
     const response = await complete(app, { messages: [] }).expect(400);
     expect(response.body).toMatchObject({ error: { type: "invalid_request_error" } });
+  });
+});
+
+const useChat = (app: Express) =>
+  request(app)
+    .post("/api/chat")
+    .send({
+      id: "chat-1",
+      trigger: "submit-message",
+      messages: [{ id: "m-1", role: "user", parts: [{ type: "text", text: "Hello" }] }],
+    })
+    .buffer(true);
+
+describe("the same route, asked by useChat", () => {
+  it.each([
+    ["by the model", on, "from the model"],
+    ["by the legacy handler in its stage", "", legacyAnswer.reply],
+    ["by the legacy handler while the gateway watches", shadow, legacyAnswer.reply],
+    ["by the legacy handler once killed", `${on}CHAT_AI_KILL=true\n`, legacyAnswer.reply],
+  ])("answers %s, in the stream that it reads", async (_, flags, reply) => {
+    const { app } = await openApp({ flags });
+    const response = await useChat(app).expect(200);
+    expect(response.headers["x-vercel-ai-ui-message-stream"]).toBe("v1");
+    const frames = response.text.split("\n\n").filter((frame) => frame !== "");
+    expect(frames.at(-1)).toBe("data: [DONE]");
+    expect(frames.at(-2)).toContain('"type":"finish"');
+    expect(frames.filter((frame) => frame.includes('"delta"')).join()).toContain(reply);
   });
 });
 

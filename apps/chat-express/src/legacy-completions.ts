@@ -9,13 +9,12 @@ export function legacyCompletions(): Router {
   const router = express.Router();
   router.use(express.json({ limit: "1mb" }), (req, res) => {
     const body = req.body as { readonly messages?: unknown; readonly stream?: unknown } | null;
-    const messages = askedOf(body?.messages);
-    if (messages === undefined) {
+    if (!Array.isArray(body?.messages)) {
       const message = "messages must be an array";
       res.status(400).json({ error: { message, type: "invalid_request_error" } });
       return;
     }
-    const content = legacyReply({ messages });
+    const content = legacyReply({ messages: askedOf(body.messages) });
     const head = { id: "chatcmpl-legacy", created: Math.floor(Date.now() / 1000), model: "legacy" };
     if (body?.stream !== true) {
       const choice = { index: 0, message: { role: "assistant", content }, finish_reason: "stop" };

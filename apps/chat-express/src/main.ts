@@ -81,7 +81,10 @@ async function main(parts: OpenedParts): Promise<void> {
     flags,
     flagsOrigin:
       database === undefined ? fileName : `the table feature_state (${database.variable})`,
-    switchesOrigin: database === undefined ? fileName : "the environment of this process",
+    switchesOrigin:
+      database === undefined
+        ? fileName
+        : "rows of the table feature_state, or else in the environment of this process",
     flagsFile: control === undefined ? file : undefined,
     killSwitch: (control ?? file).killSwitch,
     counts,

@@ -1,5 +1,5 @@
 import { functionSchema, parseOptions, type Attributes, type Outcome } from "@sluice/contract";
-import { clientSignal, countResponse } from "@sluice/gateway/node";
+import { clientSignal, countResponse, ownHeaders } from "@sluice/gateway/node";
 import {
   observe,
   rateLimitHeaderSets,
@@ -7,9 +7,7 @@ import {
   toHttpOutcome,
   type Guard,
   type GuardRequest,
-  type HttpOutcome,
   type RateLimitHeaders,
-  type StreamHead,
 } from "@sluice/guard";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
@@ -110,7 +108,10 @@ export function guardRoute<In, Ok, Failed, Stub>(
           (ended) => observe(options.onOutcome, ended, req),
           () => undefined,
         );
-        await sendStream(res, stream, told, (head) => (headers ? headersOfHead(head) : {}));
+        // Once content flows it is the model's.
+        await sendStream(res, stream, told, ({ decision, outcome: ended }) =>
+          headers ? ownHeaders(decision, ended?.path ?? "ai") : {},
+        );
         return;
       }
     }
@@ -119,32 +120,10 @@ export function guardRoute<In, Ok, Failed, Stub>(
     const outcome = await running;
     observe(options.onOutcome, outcome, req);
     const http = toHttpOutcome(outcome, told);
-    sendHttpOutcome(
-      res,
-      headers ? { ...http, headers: { ...http.headers, ...ownHeaders(outcome) } } : http,
-    );
+    const own = headers ? ownHeaders(outcome.decision, outcome.path) : {};
+    sendHttpOutcome(res, { ...http, headers: { ...http.headers, ...own } });
   };
 
   // Only the application's own `subject`, `attributes` and `run` can throw; Express takes the rejection.
   return answer;
-}
-
-/** Once content flows it is the model's. */
-function headersOfHead({
-  decision,
-  outcome,
-}: StreamHead<unknown, unknown, unknown>): HttpOutcome["headers"] {
-  return outcome === undefined
-    ? { "sluice-decision": decision.id, "sluice-path": "ai" }
-    : ownHeaders(outcome);
-}
-
-/** Headers of our own, which say who answered and by which decision. */
-function ownHeaders({
-  decision,
-  path,
-}: Outcome<unknown, unknown, unknown>): HttpOutcome["headers"] {
-  return path === "none"
-    ? { "sluice-decision": decision.id }
-    : { "sluice-decision": decision.id, "sluice-path": path };
 }

@@ -10,9 +10,11 @@ const open = () => {
   });
   let isOver = false;
   const start = (deadlineMs = 1000): void => {
-    void drain.start(deadlineMs).then(() => {
+    const waiting = async (): Promise<void> => {
+      await drain.start(deadlineMs);
       isOver = true;
-    });
+    };
+    void waiting();
   };
   return { clock, drain, start, isOver: () => isOver, shuts: () => shuts };
 };
@@ -67,7 +69,7 @@ describe("a drain", () => {
 
   it("waits no longer than five seconds for what does not end when it is shut", async () => {
     const { clock, drain, start, isOver } = open();
-    drain.watch(new Promise(() => undefined));
+    drain.watch(Promise.withResolvers<never>().promise);
     start();
     await clock.advanceAsync(5999);
     expect(isOver()).toBe(false);
@@ -79,12 +81,12 @@ describe("a drain", () => {
   it("without a deadline shuts nothing, for as long as a timer of the machine can wait", async () => {
     const { clock, drain, start, shuts } = open();
     const delays: number[] = [];
-    const { after } = clock;
+    const after = clock.after.bind(clock);
     clock.after = (delayMs, callback) => {
       delays.push(delayMs);
       return after.call(clock, delayMs, callback);
     };
-    drain.watch(new Promise(() => undefined));
+    drain.watch(Promise.withResolvers<never>().promise);
     start(Number.POSITIVE_INFINITY);
     expect(delays).toEqual([2 ** 31 - 1]);
     expect(shuts()).toBe(0);

@@ -25,7 +25,10 @@ const post = (body: Body = JSON.stringify(hello), init: RequestInit = {}): Reque
     method: "POST",
     body,
     ...init,
-    headers: { "content-type": "application/json", ...init.headers },
+    headers: {
+      "content-type": "application/json",
+      ...(init.headers as Readonly<Record<string, string>>),
+    },
   });
 const streamed = { headers: { accept: "text/event-stream" } };
 

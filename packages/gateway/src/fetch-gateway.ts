@@ -5,8 +5,8 @@ import { answerRequest, toResponse } from "./fetch/answer-request.ts";
 import { answerBesideShadow } from "./fetch/beside-legacy.ts";
 import { counted, type CountedResponse, type FetchHandler } from "./fetch/count-responses.ts";
 import { createChatGateway, type ChatGateway } from "./gateway.ts";
-import { gatewayOptionsShape, type GatewayOptions } from "./gateway-options.ts";
-import { noLegacy } from "./node/no-legacy.ts";
+import { gatewayOptionsOf, gatewayOptionsShape, type GatewayOptions } from "./gateway-options.ts";
+import { noLegacy } from "./no-legacy.ts";
 import { factsOf, requestFactsShape, type RequestFacts } from "./node/request-facts.ts";
 
 export type FetchGatewayOptions<
@@ -130,19 +130,4 @@ export function fetchGateway<
     return counted(guard, clock, request, () => beside(request, rest, switches, legacy));
   };
   return Object.assign(handler, { gateway });
-}
-
-function gatewayOptionsOf<
-  In,
-  Ok,
-  Failed,
-  Stub,
-  Req extends Request,
-  Rest extends readonly unknown[],
->(
-  options: FetchGatewayOptions<In, Ok, Failed, Stub, Req, Rest>,
-): GatewayOptions<In, Ok, Failed, Stub> {
-  const own = Object.entries(options).filter(([name]) => Object.hasOwn(gatewayOptionsShape, name));
-  // What TypeScript can't follow: an intersection with a condition, less some names.
-  return Object.fromEntries(own) as unknown as GatewayOptions<In, Ok, Failed, Stub>;
 }

@@ -61,6 +61,15 @@ export const gatewayOptionsShape = {
   clock: z.custom<Clock>().optional(),
 };
 
+/** Without what a host adds. */
+export function gatewayOptionsOf<In, Ok, Failed, Stub>(
+  options: GatewayOptions<In, Ok, Failed, Stub>,
+): GatewayOptions<In, Ok, Failed, Stub> {
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(gatewayOptionsShape, name));
+  // What TypeScript can't follow: some members of an intersection with a condition.
+  return Object.fromEntries(own) as unknown as GatewayOptions<In, Ok, Failed, Stub>;
+}
+
 const optionsSchema = z.strictObject(gatewayOptionsShape);
 
 /** @throws ConfigError */

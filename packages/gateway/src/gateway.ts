@@ -14,6 +14,7 @@ import type { z } from "zod";
 import { metaHeaders, metaOf, ownHeaders } from "./answer-meta.ts";
 import { createDrain, drainProblem } from "./drain.ts";
 import { parseGatewayOptions, type GatewayOptions } from "./gateway-options.ts";
+import { isGivenUp } from "./is-given-up.ts";
 import type { AnswerEncoder, ProtocolContext, WireAnswer } from "./protocol.ts";
 import { createReader } from "./reader.ts";
 import { createShadow, type Shadow } from "./shadow.ts";
@@ -33,7 +34,7 @@ export interface GatewayCall<In> {
   readonly switches: Switches;
   /** Whether there is a legacy handler that answers what the gates divert. */
   readonly hasLegacy: boolean;
-  /** Resolves once an answer of the gateway's has been sent, or can't be any more. Default: at once. */
+  /** Resolves once an answer of the gateway's has been sent, as far as the host can tell. Default: at once. */
   readonly sent?: Promise<unknown>;
 }
 
@@ -96,6 +97,10 @@ const streamHeaders: Headers = {
   "x-accel-buffering": "no",
 };
 
+/** Whether it is the gateway that has somebody to answer. */
+const isOurs = (outcome: Outcome<unknown, unknown, unknown>): boolean =>
+  outcome.path !== "legacy" && !isGivenUp(outcome);
+
 /** @throws ConfigError */
 export function createChatGateway<In, Ok, Failed, Stub>(
   options: GatewayOptions<In, Ok, Failed, Stub>,
@@ -151,14 +156,14 @@ export function createChatGateway<In, Ok, Failed, Stub>(
     const checked = readInput(input, read.input);
     if ("problem" in checked) return refused(encoder, checked.problem, call);
     if (drain.isDraining) {
-      const answer = encoder.problem(drainProblem, { "retry-after": "1" });
-      return { kind: "whole", answer, outcome: undefined };
+      const busy = encoder.problem(drainProblem, { "retry-after": "1" });
+      return { kind: "whole", answer: busy, outcome: undefined };
     }
     const { subject, switches } = call;
     const request: GuardRequest = { ...call.request(checked.input), subject, switches };
     const of: Guard<In, Ok, Failed, Stub | undefined> = call.hasLegacy ? guard.forLegacy : guard;
     const watch = (ended: Promise<Ended>): void =>
-      drain.watch(ended.then(({ path }) => (path === "legacy" ? undefined : call.sent)));
+      drain.watch(ended.then((outcome) => (isOurs(outcome) ? call.sent : undefined)));
     if (!read.streams) {
       const running = of.run(checked.input, request);
       watch(running);

@@ -1,3 +1,4 @@
+export { ownHeaders } from "./answer-meta.ts";
 export { clientSignal } from "./node/client-signal.ts";
 export { countResponse, type CountedResponse, type CountingGuard } from "./node/count-response.ts";
 export { nodeGateway, type NodeGateway, type Ways } from "./node/node-gateway.ts";

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import {
   switchNames,
   type AdmissionStore,
@@ -86,7 +87,7 @@ export function openChat(
     /** Samples so far, of one kind. */
     of: async <K extends MetricSample["kind"]>(kind: K) => {
       // Samples are handed out in a turn of their own.
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       return samples.filter(
         (sample): sample is Extract<MetricSample, { kind: K }> => sample.kind === kind,
       );

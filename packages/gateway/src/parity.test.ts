@@ -6,6 +6,10 @@ import { z } from "zod";
 import { comparedWith, type LegacyAnswer } from "./parity.ts";
 import type { ShadowDefaults } from "./shadow-options.ts";
 
+const throwing = (): never => {
+  throw new Error("theirs");
+};
+
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 const legacyOf = (body: unknown, more: Partial<LegacyAnswer> = {}): LegacyAnswer => ({
@@ -81,10 +85,7 @@ describe("parity", () => {
   });
 
   it("takes a legacy answer that can't be read so for not valid", () => {
-    const fromLegacy = (): never => {
-      throw new Error("theirs");
-    };
-    const figures = compare({ fromLegacy })(mirrored(mirror), legacyOf({ text: "t" }));
+    const figures = compare({ fromLegacy: throwing })(mirrored(mirror), legacyOf({ text: "t" }));
     expect(figures).toMatchObject({ legacyValid: false, equal: { intent: false }, similarity: 0 });
   });
 

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { memoryAdmission } from "@sluice/guard";
 import { errorReply, fakeProvider, textReply, type FakeCall } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
@@ -34,7 +35,7 @@ const mirroring = { mirrorShare: 1, costNanoUsdPerDay: 1e12 } as const;
 
 const open = (shadow: ChatOptions["shadow"] = {}, more: Parameters<typeof openChat>[0] = {}) => {
   const chat = openChat({ on, ...more }, { shadow });
-  const watch = (parts?: Partial<WatchedCall<ChatInput>>): Promise<void> | undefined =>
+  const watch = async (parts?: Partial<WatchedCall<ChatInput>>): Promise<void> =>
     chat.gateway.shadow.ticket()?.watch(watched(parts));
   return { ...chat, watch, shadow: chat.gateway.shadow };
 };
@@ -90,7 +91,7 @@ describe("the shadow's checks", () => {
       messageRate: { count: 1, perMs: 60_000 },
     });
     const { watch, guard } = open({}, { admission });
-    const never = new Promise<LegacyAnswer>(() => undefined);
+    const never = Promise.withResolvers<LegacyAnswer>().promise;
     void watch({ legacy: never });
     await watch();
     const decision = await guard.decide(hello as unknown as ChatInput, { subject: "alice" });
@@ -133,8 +134,8 @@ describe("the shadow's checks", () => {
   });
 
   it.each<[string, Partial<WatchedCall<ChatInput>>, number]>([
-    ["an answer never ends", { legacy: new Promise(() => undefined) }, 0],
-    ["a body or a subject never comes", { body: new Promise(() => undefined) }, 1],
+    ["an answer never ends", { legacy: Promise.withResolvers<never>().promise }, 0],
+    ["a body or a subject never comes", { body: Promise.withResolvers<never>().promise }, 1],
   ])("I12 wait no longer than five minutes where %s", async (_what, parts, failed) => {
     const { watch, shadow, clock, guard } = open();
     const watching = watch(parts);
@@ -154,7 +155,7 @@ describe("the shadow of a gateway that drains", () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
     const { watch, shadow, gateway, guard } = open(mirroring, { provider });
     const underWay = watch();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     await gateway.drain();
     expect(provider.last().asked.signal.aborted).toBe(true);
     await underWay;
@@ -185,7 +186,7 @@ describe("the mirror", () => {
       { provider: fakeProvider<ChatInput>({ model: "model" }) },
     );
     const first = watch();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     expect(shadow.mirrors).toBe(1);
     await watch();
     expect(provider.calls).toHaveLength(1);
@@ -224,7 +225,7 @@ describe("the mirror", () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
     const { watch, guard } = open(mirroring, { provider });
     const underWay = watch();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     expect(provider.calls).toHaveLength(1);
     guard.kill();
     expect(provider.last().asked.signal.aborted).toBe(true);

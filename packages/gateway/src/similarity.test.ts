@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { similarityOf } from "./similarity.ts";
 
@@ -17,9 +17,9 @@ describe("the similarity of two texts", () => {
   });
 
   it("is from 0 to 1, the same both ways, and 1 for a text and itself", () => {
-    const text = fc.array(fc.constantFrom("a", "b", "cc", "Ä", "7"), { maxLength: 12 });
-    fc.assert(
-      fc.property(text, text, (a, b) => {
+    const text = array(constantFrom("a", "b", "cc", "Ä", "7"), { maxLength: 12 });
+    assert(
+      property(text, text, (a, b) => {
         const [one, other] = [a.join(" "), b.join(", ")];
         const figure = similarityOf(one, other);
         expect(figure).toBeGreaterThanOrEqual(0);

@@ -84,7 +84,11 @@ describe.skipIf(lacksChromium)("the gateway on the chat page", { timeout: 60_000
     const guarded = await say(page, "Hello");
     expect(guarded).toMatchObject({ path: "AI" });
     await untilBeside(page, "Answers", /^(?=.*\bAI 1\b)(?=.*\blegacy 2\b)/);
-    await untilBeside(page, "Limits", /^this visitor's answers 1 of 4 · all answers 1 of 200/);
+    await untilBeside(
+      page,
+      "Limits when last asked",
+      /^this visitor's answers 1 of 4 · all answers 1 of 200/,
+    );
 
     await flip(page, "Gateway");
     await state(page, "gateway off");

@@ -120,7 +120,7 @@ describe.skipIf(skipped)("the panel for operators", { timeout: 60_000 }, () => {
     await page.getByRole("heading", { name: "The last 10 minutes" }).waitFor();
     await untilBeside(page, "The fleet", /^1 of 1 process follows version 2, the last [\d,]+ m?s /);
     await page
-      .getByText("stand in the environment of this process, which can't be changed from here.")
+      .getByText("or else in the environment of this process. They can't be changed from here.")
       .waitFor();
     expect(await page.getByRole("switch").count()).toBe(0);
     expect(await page.locator("#switches .stands").allTextContents()).toEqual([
@@ -141,6 +141,13 @@ describe.skipIf(skipped)("the panel for operators", { timeout: 60_000 }, () => {
       "–",
       "Admission: refused (USER_IN_FLIGHT) 1\nHTTP: 401 × 3, 429 × 1",
     ]);
+
+    runPsql(
+      connectionString,
+      `INSERT INTO feature_state (feature_name, enabled, rollout_percent)
+       VALUES ('ff_chat_gateway_shadow', true, 100)`,
+    );
+    await page.getByText("Shadow. The old handler answers.").waitFor();
 
     await page.getByRole("button", { name: "Kill the AI path" }).click();
     await untilBeside(page, "It says", /^killed, version 3$/);

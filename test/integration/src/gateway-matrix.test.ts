@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { switchNames, type MetricSample, type Switches } from "@sluice/contract";
 import { createChatGateway, type ChatInput } from "@sluice/gateway";
 import {
@@ -222,7 +223,7 @@ function open(situation: Situation, combination: string) {
 
   const checked = async (): Promise<string> => {
     // Samples are handed out in a turn of their own.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     const check = samples.findLast((sample) => sample.kind === "check");
     if (check?.kind !== "check") return "";
     const verdicts = check.admission.flatMap(({ verdict, reason }) =>
@@ -261,19 +262,19 @@ async function outcomeOf(situation: Situation, combination: string): Promise<str
     before = one.ask(legacyStays.promise);
     // It has its place before the next one comes.
     await Promise.resolve();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   } else if (situation === "as many messages came as allowed") {
     await one.ask(Promise.resolve());
   }
   const asked = one.ask(legacyStays.promise);
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   legacyStays.resolve();
   one.end();
   const [seen] = await Promise.all([asked, before]);
   const told = seen === "legacy" ? `legacy${await one.checked()}` : seen;
-  if (seen.startsWith("legacy")) expect(one.calls()).toBe(0);
+  const calls = one.calls();
   one.close();
-  return told;
+  return seen.startsWith("legacy") && calls > 0 ? `${told}, and called a model` : told;
 }
 
 describe("the matrix of switches", { timeout: 120_000 }, () => {

@@ -2,7 +2,7 @@ import { expect, vi } from "vitest";
 import { openFlags, startChatApp } from "./chat-app.ts";
 import { startHeldUpstream } from "./held-upstream-for-tests.ts";
 
-const often = { interval: 10, timeout: 15_000 };
+const often = { interval: 10, timeout: 30_000 };
 
 /** The chat app as a process of its own, its upstream in the test's hands. */
 export async function openChatApp(flags = "") {

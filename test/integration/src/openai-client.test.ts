@@ -304,14 +304,16 @@ describe.each(Object.entries(hosts))("the openai client on %s", (_name, host) =>
   });
 });
 
+const limits = "FF_ADMISSION_ENFORCE=true\nADMISSION_ENFORCE_USER_INFLIGHT=true\n";
+
 const openOnApp = async (setting: ClientSetting & { readonly flags?: string } = {}) => {
   const app = await openChatApp(setting.flags);
   return { ...app, ...openClient(app.url, { cookie: await app.visitor(), ...setting }) };
 };
 
-describe("the openai client on the chat app", { timeout: 40_000 }, () => {
-  it("gets a whole answer, a stream with its usage, and what the app's tool said", async () => {
-    const { completions, upstream, idle } = await openOnApp();
+describe("the openai client on the chat app", { timeout: 60_000 }, () => {
+  it("gets answers and streams with their usage, and is told of a cut and of a 429", async () => {
+    const { completions, upstream, idle } = await openOnApp({ flags: limits });
     const whole = completions.create(hello);
     (await upstream.next()).whole("Hi there.");
     const { choices, usage } = await whole;
@@ -327,38 +329,32 @@ describe("the openai client on the chat app", { timeout: 40_000 }, () => {
     second.finish();
     expect(await runner.finalContent()).toBe("At nine.");
     await idle();
-  });
 
-  it("throws APIError where the upstream breaks in mid-stream, and aborts by itself", async () => {
-    const { completions, upstream, idle } = await openOnApp();
-    const asked = completions.create(streamed);
-    const call = await upstream.next();
-    call.say("one ");
-    const chunks = chunksOf(await asked);
+    const cut = completions.create(streamed);
+    const third = await upstream.next();
+    third.say("one ");
+    const chunks = chunksOf(await cut);
     expect(await nextText(chunks)).toBe("one ");
-    call.cut();
+    third.cut();
     expect(await rejection(restOf(chunks))).toMatchObject({ code: "STREAM_CUT" });
 
     const leaving = completions.create(streamed);
-    const next = await upstream.next();
-    next.say("one ");
+    const fourth = await upstream.next();
+    fourth.say("one ");
     const left = chunksOf(await leaving);
     expect(await nextText(left)).toBe("one ");
     await left.return();
-    expect(await next.left).toBe(true);
+    expect(await fourth.left).toBe(true);
     await idle();
-  });
 
-  it("throws RateLimitError for a visitor with too many answers under way", async () => {
-    const flags = ["FF_ADMISSION_ENFORCE=true", "ADMISSION_ENFORCE_USER_INFLIGHT=true"].join("\n");
-    const { completions, upstream, idle } = await openOnApp({ flags });
+    const before = upstream.calls;
     const first = Array.from({ length: 4 }, () => completions.create(hello));
     const calls = await Promise.all(first.map(() => upstream.next()));
     const error = await rejection(completions.create(hello));
     expect(error).toBeInstanceOf(RateLimitError);
     expect((error as RateLimitError).headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
-    expect(upstream.calls).toBe(4);
-    for (const call of calls) call.whole("Hi.");
+    expect(upstream.calls - before).toBe(4);
+    for (const each of calls) each.whole("Hi.");
     await Promise.all(first);
     await idle();
   });

@@ -23,7 +23,7 @@ export interface Shown {
 }
 
 /** A page with `useChat` in it. */
-export function openChat(api: string) {
+export function openChat(api: string, headers: Readonly<Record<string, string>> = {}) {
   const wires: Wire[] = [];
   const seen: Shown[] = [];
   const recorded: typeof fetch = async (input, init) => {
@@ -34,7 +34,7 @@ export function openChat(api: string) {
     wires.push({ status: response.status, headers: response.headers, text });
     return response;
   };
-  const transport = new DefaultChatTransport({ api, fetch: recorded });
+  const transport = new DefaultChatTransport({ api, headers, fetch: recorded });
   const { result, unmount } = renderHook(() => {
     const chat = useChat({ transport });
     useEffect(() => void seen.push(toShown(chat)));

@@ -11,6 +11,7 @@ import {
   type ChatSetting,
   type LegacyChat,
 } from "./chat-hosts-for-tests.ts";
+import { openChatApp } from "./held-chat-app-for-tests.ts";
 import { fetchListener, serve } from "./serve-fetch-handler.ts";
 import { openChat } from "./use-chat-for-tests.ts";
 
@@ -447,5 +448,97 @@ describe.each(Object.entries(hosts))("useChat on %s", (_name, host) => {
     await sent;
     await chat.becomes({ status: "ready", error: undefined });
     expect(chat.shown().messages).toEqual(["user: Hello", `assistant: ${text}`]);
+  });
+});
+
+const limits = "FF_ADMISSION_ENFORCE=true\nADMISSION_ENFORCE_USER_INFLIGHT=true\n";
+
+const openOnApp = async (flags?: string) => {
+  const app = await openChatApp(flags);
+  const cookie = await app.visitor();
+  const page = () => openChat(`${app.url}/api/chat`, { cookie });
+  return { ...app, page, chat: page() };
+};
+
+describe("useChat on the chat app", { timeout: 60_000 }, () => {
+  it("shows a stream with a tool's result, stops by its button, and is told of a cut and of a 429", async () => {
+    const { chat, page, upstream, idle } = await openOnApp(limits);
+    const sent = chat.send("When are you open?");
+    const call = await upstream.next();
+    call.callTool("call_1", "opening_hours", { day: "monday" });
+    const second = await upstream.next();
+    second.say("At ");
+    const question = "user: When are you open?";
+    await chat.becomes({ status: "streaming", messages: [question, "assistant: At "] });
+    second.say("nine.");
+    second.finish();
+    await sent;
+    const before = [question, "assistant: At nine.", "user: And then?", "assistant: We "];
+    await chat.becomes({ status: "ready", error: undefined, messages: before.slice(0, 2) });
+    expect(chat.messages()[1]?.parts).toContainEqual(
+      expect.objectContaining({ type: "tool-opening_hours", state: "output-available" }),
+    );
+    expect(await chat.wires[0]?.text).toSatisfy((wire: string) => wire.endsWith(wholeEnd));
+
+    const again = chat.send("And then?");
+    const third = await upstream.next();
+    third.say("We ");
+    await chat.becomes({ status: "streaming", messages: before });
+    await chat.stop();
+    await again;
+    expect(await third.left).toBe(true);
+    await chat.becomes({ status: "ready", error: undefined, messages: before });
+    await idle();
+
+    const broken = page();
+    const cutSoon = broken.send("Hello");
+    const fourth = await upstream.next();
+    fourth.say("one ");
+    await broken.becomes({ status: "streaming", messages: ["user: Hello", "assistant: one "] });
+    fourth.cut();
+    await cutSoon;
+    await broken.becomes({ status: "error", messages: ["user: Hello", "assistant: one "] });
+    const sentence = broken.shown().error ?? "";
+    expect(sentence).toMatch(/^The connection to the AI service broke/);
+    expect(await broken.wires[0]?.text).toSatisfy((wire: string) =>
+      wire.endsWith(failedEnd(sentence)),
+    );
+    await idle();
+
+    const others = Array.from({ length: 4 }, () => page().send("Hello"));
+    const calls = await Promise.all(others.map(() => upstream.next()));
+    const refused = page();
+    await refused.send("Me too");
+    await refused.becomes({ status: "error", messages: ["user: Me too"] });
+    expect(refused.shown().error).toMatch(/ Try again in \d+ seconds?\.$/);
+    expect(refused.wires[0]?.status).toBe(429);
+    for (const other of calls) {
+      other.say("Hi.");
+      other.finish();
+    }
+    await Promise.all(others);
+    await idle();
+  });
+
+  it("I13 ends by the kill in the flags file: in mid-stream with a sentence, before it by the legacy handler", async () => {
+    const { chat, page, upstream, kill, idle } = await openOnApp();
+    const sent = chat.send("Hello");
+    const call = await upstream.next();
+    call.say("one ");
+    await chat.becomes({ status: "streaming", messages: ["user: Hello", "assistant: one "] });
+    const waiting = page();
+    const asked = waiting.send("Hello");
+    const second = await upstream.next();
+    await kill();
+    await Promise.all([sent, asked]);
+    expect([await call.left, await second.left]).toEqual([true, true]);
+    await chat.becomes({ status: "error", messages: ["user: Hello", "assistant: one "] });
+    expect(await chat.wires[0]?.text).toSatisfy((wire: string) =>
+      wire.endsWith(failedEnd(chat.shown().error ?? "")),
+    );
+    await waiting.becomes({ status: "ready", error: undefined });
+    expect(waiting.shown().messages[1]).toMatch(/^assistant: Hello! Ask about billing/);
+    expect(await waiting.wires[0]?.text).toMatch(/"type":"finish"[^\n]*\n\ndata: \[DONE\]\n\n$/);
+    await idle();
   });
 });

@@ -32,6 +32,7 @@ export async function answerRequest<Req extends Request, In, Ok, Failed, Stub>(
   // Nobody is there to read it.
   if (reading === "gone") return new Response(null, { status: 499 });
   const call = { accept, subject, hasLegacy };
+  const sent = Promise.withResolvers<void>();
   const answer =
     "problem" in reading
       ? gateway.refuse(reading.problem, call)
@@ -39,6 +40,7 @@ export async function answerRequest<Req extends Request, In, Ok, Failed, Stub>(
           ...call,
           body: reading.body,
           switches,
+          sent: sent.promise,
           request: (input) => ({ ...factsOf(facts, request, input), signal: request.signal }),
         });
   if (answer.kind === "stream") onOutcome(answer.stream.outcome);
@@ -49,9 +51,13 @@ export async function answerRequest<Req extends Request, In, Ok, Failed, Stub>(
   }
   // What was kept for the legacy handler; of what was not read to its end the host takes care.
   if (hasLegacy && "body" in reading) forget(request.body);
-  return answer.kind === "whole"
-    ? toResponse(answer.answer)
-    : new Response(toByteStream(answer), { headers: answer.headers });
+  if (answer.kind === "stream") {
+    request.signal.addEventListener("abort", () => sent.resolve(), { once: true });
+    return new Response(toByteStream(answer, sent.resolve), { headers: answer.headers });
+  }
+  // No host tells when it was.
+  sent.resolve();
+  return toResponse(answer.answer);
 }
 
 export function toResponse({ status, headers, contentType, body }: WireAnswer): Response {

@@ -4,9 +4,6 @@ import type { SkipCause, Ticket } from "../shadow.ts";
 import { readJson } from "./read-json.ts";
 import { watchResponse, type EndedAnswer } from "./watch-response.ts";
 
-/** An answer that has not ended after so long is waited for no more; a host may never say that it did. */
-const watchedMs = 5 * 60_000;
-
 export interface BesideLegacy<In> {
   readonly ticket: Ticket<In>;
   readonly switches: Switches;
@@ -29,11 +26,8 @@ export async function answerBesideShadow<In>(
   const { ticket, clock } = beside;
   const startedMs = clock.monotonicMs();
   const ended = Promise.withResolvers<LegacyAnswer>();
-  const end = (answer: EndedAnswer): void => {
-    stop();
+  const end = (answer: EndedAnswer): void =>
     ended.resolve({ ...answer, latencyMs: clock.monotonicMs() - startedMs });
-  };
-  const stop = clock.every(watchedMs, () => end(unanswered));
   // The copy must be made before the handler reads; all else can wait until the handler is called.
   const reading = readJson(request, { limitBytes: ticket.bodyLimitBytes, keeps: true });
   const answering = legacy();

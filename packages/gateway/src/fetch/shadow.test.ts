@@ -12,7 +12,10 @@ const post = (init: RequestInit = {}): Request =>
     method: "POST",
     body: asked,
     ...init,
-    headers: { "content-type": "application/json", ...init.headers },
+    headers: {
+      "content-type": "application/json",
+      ...(init.headers as Readonly<Record<string, string>>),
+    },
   });
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

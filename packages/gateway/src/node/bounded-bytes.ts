@@ -16,11 +16,7 @@ export function createBoundedBytes(limitBytes: number, expectedBytes = firstByte
   let length = 0;
 
   const grow = (neededBytes: number): void => {
-    const wanted = Math.max(
-      neededBytes,
-      memory.length * 2,
-      Math.min(expectedBytes, believedBytes),
-    );
+    const wanted = Math.max(neededBytes, memory.length * 2, Math.min(expectedBytes, believedBytes));
     const grown = Buffer.allocUnsafeSlow(Math.min(wanted, limitBytes));
     memory.copy(grown, 0, 0, length);
     memory = grown;

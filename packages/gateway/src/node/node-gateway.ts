@@ -3,11 +3,11 @@ import { parseOptions } from "@sluice/contract";
 import { systemClock } from "@sluice/guard";
 import { z } from "zod";
 import { createChatGateway, type ChatGateway } from "../gateway.ts";
-import { gatewayOptionsShape, type GatewayOptions } from "../gateway-options.ts";
+import { gatewayOptionsOf, gatewayOptionsShape } from "../gateway-options.ts";
 import type { Shadow } from "../shadow.ts";
 import { answerRequest } from "./answer-request.ts";
 import type { NodeHost } from "./node-host.ts";
-import { noLegacy } from "./no-legacy.ts";
+import { noLegacy } from "../no-legacy.ts";
 import { requestFactsShape, type NodeGatewayOptions } from "./request-facts.ts";
 import { sendWhole } from "./send-whole.ts";
 import { shadowRequest } from "./shadow-request.ts";
@@ -63,13 +63,4 @@ export function nodeGateway<Req extends IncomingMessage, In, Ok, Failed, Stub>(
     },
     shadow: gateway.shadow,
   };
-}
-
-/** Without the host's own. */
-function gatewayOptionsOf<In, Ok, Failed, Stub, Req>(
-  options: NodeGatewayOptions<In, Ok, Failed, Stub, Req>,
-): GatewayOptions<In, Ok, Failed, Stub> {
-  const own = Object.entries(options).filter(([name]) => Object.hasOwn(gatewayOptionsShape, name));
-  // What TypeScript can't follow: an intersection with a condition, less some names.
-  return Object.fromEntries(own) as unknown as GatewayOptions<In, Ok, Failed, Stub>;
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { once } from "node:events";
 import { get } from "node:http";
 import { expect, it } from "vitest";
@@ -16,7 +17,7 @@ it("I13 writes nothing after an answer that somebody else has ended, and lets go
     // Without a listener it would end the process.
     res.on("error", (error) => errors.push(error));
     const stream = guard.stream(call().body as never, { subject: "ann" });
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     const pumping = pump(res, { stream, encode });
     provider.last().emit(delta("a"));
     await stream.head;

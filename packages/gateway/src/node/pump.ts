@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
-import { FailureCode, type Outcome, type StreamEvent } from "@sluice/contract";
+import type { StreamEvent } from "@sluice/contract";
 import type { GuardStream } from "@sluice/guard";
+import { isGivenUp } from "../is-given-up.ts";
 
 /** A guarded answer on its way to a client. */
 export interface Pumped<Ok, Failed, Stub> {
@@ -33,10 +34,6 @@ export async function pump<Ok, Failed, Stub>(
     if (text !== "" && !write(res, text)) await room();
   }
   if (!res.destroyed) res.end();
-}
-
-function isGivenUp(outcome: Outcome<unknown, unknown, unknown>): boolean {
-  return outcome.status === "FAILED" && outcome.failure.code === FailureCode.CLIENT_ABORTED;
 }
 
 /** False where the client should take some of it first. */

@@ -1,11 +1,14 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { switchNames } from "@sluice/contract";
+import { protocolNames, skipCauses } from "@sluice/gateway";
 import { chatCompletion, sendJson, startUpstream, type Upstream } from "@sluice/testkit";
 import express from "express";
 import OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { ask } from "../ask.ts";
 import { askGateway, bodies, openGateway, spent } from "../observe-gateway.ts";
+import { codesOf, readPage, tableUnder, type Table } from "../read-page.ts";
 import { readText } from "../repository.ts";
 import { mount, mountWatching, onSigterm, type Surroundings } from "./chat-gateway.ts";
 
@@ -44,6 +47,26 @@ function surroundings(flags: Readonly<Record<string, string>>): Surroundings {
 
 const legacy = { text: "Ask a person.", asked: 1 };
 const answer = { status: "OK", reply: "In the drawer." };
+
+describe("the tables of the page", () => {
+  const page = readPage(readText("docs/how-to/chat-gateway.md"));
+
+  it("have every cause for which a shadow leaves a request alone", () => {
+    const table = tableUnder(page, "Watch it before it answers");
+    expect(codesOf(table, "cause")).toEqual(skipCauses);
+  });
+
+  it("have every switch", () => {
+    const stages = codesOf(page.tables[0] as Table, "flags").filter((code) => code !== "true");
+    const limits = codesOf(tableUnder(page, "Enforce limits one by one"), "flag");
+    expect(new Set([...stages, ...limits])).toEqual(new Set(switchNames));
+  });
+
+  it("have every wire format", () => {
+    const table = tableUnder(page, "Wire formats");
+    expect(codesOf(table, "`protocol`")).toEqual(protocolNames);
+  });
+});
 
 describe("the gateway of the page", () => {
   it.each([

@@ -1,4 +1,4 @@
-import type { WireAnswer } from "../protocol.ts";
+import type { WireAnswer } from "./protocol.ts";
 
 /** Problem details, where the gateway is off and there is nobody else. Source: RFC 9457. */
 export const noLegacy: WireAnswer = {
