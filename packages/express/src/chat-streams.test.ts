@@ -18,6 +18,9 @@ import { chatGateway, type ChatGatewayOptions } from "./chat-gateway.ts";
 
 type Options = Partial<ChatGatewayOptions<ChatInput, unknown, unknown, unknown>>;
 
+/** Machines of many tests at once are slow. */
+const patiently = { interval: 1, timeout: 10_000 };
+
 async function streaming(
   setting: ChatSetting = {},
   options: Options = {},
@@ -35,7 +38,7 @@ async function streaming(
   app.post("/api/chat", ...before, gateway);
   const port = await listening(app);
   const called = async (count = 1): Promise<FakeCall<ChatInput>> => {
-    await vi.waitFor(() => expect(provider.calls).toHaveLength(count), { interval: 1 });
+    await vi.waitFor(() => expect(provider.calls).toHaveLength(count), patiently);
     return provider.last();
   };
   return { port, gateway, called, ...made };
@@ -72,12 +75,12 @@ async function opened(sent: ReturnType<typeof ask>) {
       await ended.promise;
       return text;
     },
-    has: (part: string) => vi.waitFor(() => expect(text).toContain(part), { interval: 1 }),
+    has: (part: string) => vi.waitFor(() => expect(text).toContain(part), patiently),
   };
 }
 
 const idle = ({ guard, gateway }: Awaited<ReturnType<typeof streaming>>) =>
-  vi.waitFor(() => expect([guard.inFlight, gateway.active]).toEqual([0, 0]), { interval: 1 });
+  vi.waitFor(() => expect([guard.inFlight, gateway.active]).toEqual([0, 0]), patiently);
 
 /** As npm's compression does it. */
 const compress: RequestHandler = (_req, res, next) => {
@@ -214,12 +217,13 @@ async function standsStill(call: FakeCall<ChatInput>): Promise<void> {
     before = taken;
     expect(isSame).toBe(true);
   };
-  await vi.waitFor(stands, { interval: 100 });
+  await vi.waitFor(stands, { interval: 100, timeout: 10_000 });
 }
 
 describe("a client that takes nothing", () => {
-  it("I12 slows the model, and what waits in memory is bounded", async () => {
-    const setting = await streaming({ bufferBytes: 64 * 1024 });
+  it("I12 slows the model, and what waits in memory is bounded", { timeout: 60_000 }, async () => {
+    // By the machine's clock a slow one would have its client given up.
+    const setting = await streaming({ bufferBytes: 64 * 1024, clock: new FakeClock() });
     const sent = ask(setting.port);
     const call = await setting.called();
     call.emit(...pieces);
@@ -253,7 +257,7 @@ describe("a client that takes nothing", () => {
         await clock.advanceAsync(1000);
         expect(setting.guard.inFlight).toBe(0);
       },
-      { interval: 5 },
+      { interval: 5, timeout: 10_000 },
     );
     setting.guard.flush();
     expect(setting.recorded.of("outcome")).toMatchObject([{ failure_code: "CLIENT_ABORTED" }]);

@@ -37,7 +37,7 @@ it("I4 clients that go away end their calls of the model and leave nothing held"
       expect(state).toMatchObject({
         inFlight: 0,
         providers: [{ provider: "openai", state: "closed" }],
-        outcomes: { FAILED: 20 },
+        counts: { answers: { failed: 20 } },
       });
     },
     { interval: 10 },

@@ -84,7 +84,7 @@ describe.skipIf(skipped)("the role of an application", { timeout: 60_000 }, () =
     expect(runPsql(owner, "SELECT count(*) FROM sluice_instances")).toBe("1");
     expect((await fetch(`${url}/api/figures`)).status).toBe(200);
     expect((await fetch(`${url}/api/kill`, { method: "POST" })).status).toBe(200);
-    expect(await pathOf(url)).toBe("stub");
+    expect(await pathOf(url)).toBe("legacy");
 
     app.signal("SIGTERM");
     expect(await app.ended).toEqual({ code: 0, signal: null });
@@ -121,7 +121,7 @@ describe.skipIf(skipped)("the role of an application", { timeout: 60_000 }, () =
       const { connectionString } = await setUp(statements.filter((other) => other !== statement));
       const { app, url } = await start(connectionString);
       await app.printed(/\b42501\b/);
-      expect(["ai", "stub"]).toContain(await pathOf(url));
+      expect(["ai", "legacy"]).toContain(await pathOf(url));
     },
   );
 

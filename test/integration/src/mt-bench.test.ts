@@ -46,6 +46,10 @@ const askAll = (app: ChatApp, prompts: readonly string[]): Promise<readonly Chat
 const statusesOf = (answers: readonly ChatAnswer[]): ReadonlySet<string> =>
   new Set(answers.map(({ body }) => answerSchema.parse(body).status));
 
+/** `ai`, or `legacy` where the gateway handed over. */
+const pathsOf = (answers: readonly ChatAnswer[]): ReadonlySet<string | null> =>
+  new Set(answers.map(({ path }) => path));
+
 const httpStatusesOf = (answers: readonly ChatAnswer[]): ReadonlySet<number> =>
   new Set(answers.map(({ status }) => status));
 
@@ -60,14 +64,15 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
     ["the feature off", openFlags.replace("FEATURE_CHAT_AI=true", "FEATURE_CHAT_AI=false")],
     ["a kill", openFlags.replace("CHAT_AI_KILL=false", "CHAT_AI_KILL=true")],
     ["0 %", openFlags.replace("PERCENT=100", "PERCENT=0")],
-  ])("get 80 answers of the safe path with %s, and no request leaves", async (_, flags) => {
+  ])("get 80 answers of the legacy handler with %s, and no request leaves", async (_, flags) => {
     const upstream = await upstreamThat(good);
     const app = await startChatApp({ upstreamUrl: upstream.url, flags });
-    await app.untilPath("stub");
+    await app.untilPath("legacy");
     const answers = await askAll(app, prompts);
     expect(answers).toHaveLength(80);
     expect(httpStatusesOf(answers)).toEqual(new Set([200]));
-    expect(statusesOf(answers)).toEqual(new Set(["STUB"]));
+    expect(statusesOf(answers)).toEqual(new Set(["OK"]));
+    expect(pathsOf(answers)).toEqual(new Set(["legacy"]));
     expect(upstream.requests).toHaveLength(0);
   });
 
@@ -88,7 +93,7 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
     const answers = await askAll(app, prompts);
     expect(httpStatusesOf(answers)).toEqual(new Set([200]));
     expect(statusesOf(answers)).toEqual(new Set(["OK"]));
-    expect(new Set(answers.map(({ path }) => path))).toEqual(new Set(["ai"]));
+    expect(pathsOf(answers)).toEqual(new Set(["ai"]));
     expect(new Set(answers.map(({ decision }) => decision)).size).toBe(80);
     expect(upstream.requests.length - before).toBe(80);
     const keys = upstream.requests.map(({ headers }) => headers["idempotency-key"]);
@@ -111,15 +116,15 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
     const asking = askAll(app, prompts);
     await upstream.received(before + 40 + atOnce);
     await app.editFlags(openFlags.replace("CHAT_AI_KILL=false", "CHAT_AI_KILL=true"));
-    await app.untilPath("stub");
+    await app.untilPath("legacy");
     const asked = upstream.requests.length - before;
     const answers = await asking;
     await upstream.settled();
     expect(httpStatusesOf(answers)).toEqual(new Set([200]));
-    expect(statusesOf(answers)).toEqual(new Set(["OK", "STUB"]));
+    expect(pathsOf(answers)).toEqual(new Set(["ai", "legacy"]));
     expect(asked).toBeLessThan(80);
     const afterwards = await askAll(app, prompts);
-    expect(statusesOf(afterwards)).toEqual(new Set(["STUB"]));
+    expect(pathsOf(afterwards)).toEqual(new Set(["legacy"]));
     expect(upstream.requests.length - before).toBe(asked);
   });
 
@@ -138,7 +143,7 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
       },
     ],
     ["a reset", (res) => res.socket?.resetAndDestroy()],
-  ])("get a FAILED or a STUB under the contract when the model answers %s", async (_, answer) => {
+  ])("get a FAILED, or the legacy answer, when the model answers %s", async (_, answer) => {
     const upstream = await upstreamThat(good);
     const app = await startChatApp({
       upstreamUrl: upstream.url,
@@ -152,7 +157,7 @@ describe.skipIf(!existsSync(questions))("80 real prompts", { timeout: 20_000 }, 
     const pairs = new Set(
       answers.map(({ status, body }) => `${status} ${answerSchema.parse(body).status}`),
     );
-    const allowed = new Set(["200 STUB", "502 FAILED", "504 FAILED"]);
+    const allowed = new Set(["200 OK", "502 FAILED", "504 FAILED"]);
     expect([...pairs].filter((pair) => !allowed.has(pair))).toEqual([]);
     expect([...pairs].some((pair) => pair.endsWith("FAILED"))).toBe(true);
     // It still runs, and is open to whoever comes next.

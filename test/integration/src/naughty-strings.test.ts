@@ -77,7 +77,7 @@ describe.skipIf(strings.length === 0)("naughty strings", { timeout: 20_000 }, ()
     const app = await start();
     const list = strings.map((text) => text.replaceAll(/[\r\n]/g, " ")).join(",");
     await app.editFlags(`${openFlags}CHAT_AI_ALLOWLIST='${list.replaceAll("'", "")}'\n`);
-    await app.untilPath("stub");
+    await app.untilPath("legacy");
     expect((await fetch(`${app.url}/healthz`)).status).toBe(200);
     for (const line of app.process.stderr.split("\n").filter((text) => text !== "")) {
       expect(() => JSON.parse(line) as unknown).not.toThrow();

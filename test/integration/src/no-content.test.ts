@@ -59,7 +59,7 @@ it("I5 nothing that a person or a model wrote is printed", { timeout: 20_000 }, 
   };
   await everything();
   await app.editFlags(openFlags.replace("CHAT_AI_KILL=false", `CHAT_AI_KILL=sure`));
-  await app.untilPath("stub");
+  await app.untilPath("legacy");
   await everything();
   await app.editFlags("");
   await app.untilPath(null);
