@@ -1,5 +1,6 @@
 import type { InputFault, Problem } from "@sluice/guard";
 import { isObject } from "./own-field.ts";
+import { takesNobody } from "./rejection-sentence.ts";
 
 /** A 400 for a body with this fault. Neither its path nor its rule holds a value of the body. */
 export function bodyProblem(fault: InputFault): Problem {
@@ -22,6 +23,8 @@ export function firstFault(problem: Problem): InputFault | undefined {
 
 /** A problem in one sentence, for protocols that show a client no more. */
 export function problemSentence(problem: Problem): string {
+  // Of a gateway that drains.
+  if (problem.status === 503) return takesNobody;
   const fault = firstFault(problem);
   return fault === undefined
     ? `${problem.title}.`

@@ -1,6 +1,7 @@
 import { Reason } from "@sluice/contract";
 
 const shared = "The service is very busy at the moment.";
+export const takesNobody = "The service can't take requests at the moment.";
 const spent = "The limit for today is reached.";
 
 const causes: ReadonlyMap<Reason, string> = new Map([
@@ -10,7 +11,7 @@ const causes: ReadonlyMap<Reason, string> = new Map([
   [Reason.BUDGET_CALLS, spent],
   [Reason.BUDGET_TOKENS, spent],
   [Reason.BUDGET_COST, spent],
-  [Reason.STORE_UNAVAILABLE, "The service can't take requests at the moment."],
+  [Reason.STORE_UNAVAILABLE, takesNobody],
 ]);
 
 /**

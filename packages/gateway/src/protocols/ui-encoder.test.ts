@@ -251,7 +251,7 @@ describe("an answer to useChat that is there as a whole", () => {
       status: 503,
       headers: { "retry-after": "1" },
       contentType: "text/plain; charset=utf-8",
-      body: "Shutting down. Try again in 1 second.",
+      body: "The service can't take requests at the moment. Try again in 1 second.",
     });
   });
 });
