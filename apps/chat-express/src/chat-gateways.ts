@@ -84,8 +84,6 @@ export function chatGateways(options: ChatGatewaysOptions): ChatGateways {
     }),
     async drain(deadlineMs) {
       await Promise.all(both.map((gateway) => gateway.drain({ deadlineMs })));
-      // What a shadow still asks is of no use to anybody.
-      if (sum((gateway) => gateway.shadow.mirrors) > 0) guard.kill();
     },
   };
 }

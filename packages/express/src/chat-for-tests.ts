@@ -24,14 +24,14 @@ import { onTestFinished } from "vitest";
 import { z } from "zod";
 import { chatGateway, type ChatGatewayOptions } from "./chat-gateway.ts";
 
-export const chatContract = defineContract({
+const chatContract = defineContract({
   ok: z.object({ status: z.literal("OK"), reply: z.string() }),
   failed: z.object({ status: z.literal("FAILED"), code: z.string() }),
   stub: z.object({ status: z.literal("STUB"), reply: z.string() }),
   text: { field: "reply", maxChars: 10_000_000 },
 });
 
-export const usage = { inputTokens: 3, outputTokens: 2 };
+const usage = { inputTokens: 3, outputTokens: 2 };
 
 /** Says `a good answer`, in three pieces where it flows. */
 export function answering(call: FakeCall<ChatInput>): void {

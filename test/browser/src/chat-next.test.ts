@@ -2,6 +2,7 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startUpstream, type UpstreamAnswer } from "@sluice/testkit";
+import OpenAI from "openai";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { buildChatNext, startChatNext } from "./chat-next-app.ts";
@@ -171,6 +172,25 @@ describe("the Next app on the wire", { timeout: 60_000 }, () => {
     const diverted = await post(app.url);
     expect(diverted.headers.get("sluice-path")).toBe("legacy");
     expect(await diverted.text()).toContain("A person answers within a day");
+  });
+
+  it("answers an OpenAI client that is given its address, whole and as it flows", async () => {
+    const { app, upstream } = await running();
+    upstream.answerWith(byDefault);
+    const client = new OpenAI({ apiKey: "any", baseURL: `${app.url}/api/openai`, maxRetries: 0 });
+    const question = {
+      model: "any",
+      messages: [{ role: "user" as const, content: "When are you open?" }],
+    };
+    const { choices } = await client.chat.completions.create(question);
+    expect(choices[0]?.message.content).toBe("Seven days a week.");
+    let text = "";
+    let finish: string | null | undefined;
+    for await (const chunk of await client.chat.completions.create({ ...question, stream: true })) {
+      text += chunk.choices[0]?.delta.content ?? "";
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+    }
+    expect({ text, finish }).toEqual({ text: "Seven days a week.", finish: "stop" });
   });
 
   it("I4 ends the model's call when the client leaves", async () => {

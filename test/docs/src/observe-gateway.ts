@@ -77,7 +77,7 @@ const wrong = {
   "ui-message-stream": { messages: [], trigger: "submit-message" },
   openai: { model: "any", messages: [] },
 } as const;
-export const protocols = Object.keys(bodies) as (keyof typeof bodies)[];
+const protocols = Object.keys(bodies) as (keyof typeof bodies)[];
 type Protocol = (typeof protocols)[number];
 
 export function askGateway(

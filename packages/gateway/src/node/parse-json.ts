@@ -48,7 +48,7 @@ function parseText(bytes: Uint8Array, charset: string): ParsedJson {
 
 const wrongEncoding = "The request body's encoding is not supported";
 
-export function refused(status: number, title: string): { readonly problem: Problem } {
+function refused(status: number, title: string): { readonly problem: Problem } {
   return { problem: { type: "about:blank", title, status } };
 }
 
