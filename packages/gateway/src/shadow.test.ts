@@ -7,6 +7,12 @@ import { hello, openChat, switchesOf, type ChatOptions } from "./open-chat-for-t
 import type { LegacyAnswer } from "./parity.ts";
 import type { WatchedCall } from "./shadow.ts";
 
+/** The shadow begins in the turn after the request's. */
+const turns = async (): Promise<void> => {
+  await turn();
+  await turn();
+};
+
 const on = {
   FF_CHAT_GATEWAY_ENABLED: true,
   FF_CHAT_GATEWAY_SHADOW: true,
@@ -155,7 +161,7 @@ describe("the shadow of a gateway that drains", () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
     const { watch, shadow, gateway, guard } = open(mirroring, { provider });
     const underWay = watch();
-    await turn();
+    await turns();
     await gateway.drain();
     expect(provider.last().asked.signal.aborted).toBe(true);
     await underWay;
@@ -186,7 +192,7 @@ describe("the mirror", () => {
       { provider: fakeProvider<ChatInput>({ model: "model" }) },
     );
     const first = watch();
-    await turn();
+    await turns();
     expect(shadow.mirrors).toBe(1);
     await watch();
     expect(provider.calls).toHaveLength(1);
@@ -225,7 +231,7 @@ describe("the mirror", () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
     const { watch, guard } = open(mirroring, { provider });
     const underWay = watch();
-    await turn();
+    await turns();
     expect(provider.calls).toHaveLength(1);
     guard.kill();
     expect(provider.last().asked.signal.aborted).toBe(true);

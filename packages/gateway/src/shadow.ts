@@ -1,6 +1,7 @@
 import type { Clock, Decision, GuardRequest, Outcome, Switches } from "@sluice/contract";
 import { machineRandom, readInput, type Guard, type ShadowGuard } from "@sluice/guard";
 import type { z } from "zod";
+import { nextTurn } from "./next-turn.ts";
 import { comparedWith, type LegacyAnswer } from "./parity.ts";
 import type { Reader } from "./reader.ts";
 import type { ShadowDefaults } from "./shadow-options.ts";
@@ -124,6 +125,8 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
     mayMirror: boolean,
   ): Promise<SkipCause | undefined> => {
     const taken = await call.body;
+    // The legacy handler has read the same just now, and may have its answer ready.
+    await nextTurn();
     if ("skipped" in taken) return taken.skipped;
     const read = reader.read(taken.body, call.accept);
     const checked = "problem" in read ? read : readInput(input, read.input);

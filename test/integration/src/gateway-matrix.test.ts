@@ -20,6 +20,12 @@ import { z } from "zod";
  * failover, closed on store loss. `-` is either.
  */
 type Rows = Readonly<Record<string, string>>;
+/** The shadow begins in the turn after the request's. */
+const turns = async (): Promise<void> => {
+  await turn();
+  await turn();
+};
+
 const legacyAnswers = "legacy; unseen";
 
 const tables = {
@@ -262,12 +268,12 @@ async function outcomeOf(situation: Situation, combination: string): Promise<str
     before = one.ask(legacyStays.promise);
     // It has its place before the next one comes.
     await Promise.resolve();
-    await turn();
+    await turns();
   } else if (situation === "as many messages came as allowed") {
     await one.ask(Promise.resolve());
   }
   const asked = one.ask(legacyStays.promise);
-  await turn();
+  await turns();
   legacyStays.resolve();
   one.end();
   const [seen] = await Promise.all([asked, before]);
