@@ -36,12 +36,15 @@ export async function runChats(
   const length = await lengthOf(port, agent, question);
   const held: Question = { ...question, holds: true };
   let halves = 0;
+  const full = Promise.withResolvers<void>();
   const chat = async (id: number): Promise<void> => {
     const leavesAt = random() < vanishingShare ? Math.floor(random() * length) : undefined;
     let isHalf = false;
     const onHalf = (): void => {
-      if (!isHalf) halves += 1;
+      if (isHalf) return;
       isHalf = true;
+      halves += 1;
+      if (halves === count) full.resolve();
     };
     const user = `user-${id}`;
     const ending = await read({ port, agent, question: held, user, leavesAt, onHalf });
@@ -55,7 +58,7 @@ export async function runChats(
     const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / rampMs) * count));
     while (chats.length < due) chats.push(chat(chats.length));
   }
-  while (halves < count) await setTimeout(stepMs);
+  await full.promise;
   await onFull();
   await Promise.all(chats);
   agent.destroy();
