@@ -83,10 +83,10 @@ describe("a response of the gateway counts once, with its arm and how soon it be
     expect(await app.responses()).toEqual([[400, "none", undefined, 0]]);
   });
 
-  it("beside the legacy handler, in no arm", async () => {
+  it("beside the legacy handler, in its arm", async () => {
     const app = appWith({ switches: shadowed });
     await app.post().send(chatBody).expect(202);
-    expect(await app.responses()).toEqual([[202, "none", undefined, 30]]);
+    expect(await app.responses()).toEqual([[202, "legacy", undefined, 30]]);
   });
 });
 

@@ -127,7 +127,10 @@ export function fetchGateway<
     }
     if (legacy === undefined) return toResponse(noLegacy);
     if (name === "legacy") return legacy(request, ...rest);
-    return counted(guard, clock, request, () => beside(request, rest, switches, legacy));
+    return counted(guard, clock, request, (counting) => {
+      counting.outcome = "legacy";
+      return beside(request, rest, switches, legacy);
+    });
   };
   return Object.assign(handler, { gateway });
 }

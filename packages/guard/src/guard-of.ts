@@ -184,7 +184,8 @@ export function guardOf<In, Ok, Failed, Stub>(
       metered: events.metered,
       noteResponse(status, answered, firstByteMs) {
         if (!events.metered) return;
-        const closed = answered === undefined ? safety.shut()?.closed : answered.decision.closed;
+        const decision = typeof answered === "object" ? answered.decision : undefined;
+        const closed = decision === undefined ? safety.shut()?.closed : decision.closed;
         const isStatus = Number.isInteger(status) && status >= 100 && status <= 599;
         if (closed === true || !isStatus) return;
         const sent = {

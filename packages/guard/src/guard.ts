@@ -9,7 +9,7 @@ import type {
 import type { GuardDescription } from "./describe.ts";
 import type { CheckGate } from "./gate-check.ts";
 import type { Barred, HandedOver } from "./handed-over.ts";
-import type { Answered } from "./metric-samples.ts";
+import type { AnsweredBy } from "./metric-samples.ts";
 import type { Probe, ProbeOptions } from "./probe.ts";
 import type { ShadowOptions } from "./shadow-options.ts";
 import type { GuardStream } from "./stream-queue.ts";
@@ -74,12 +74,12 @@ export interface Guard<In, Ok, Failed, Stub> {
    * Takes the HTTP status that a client was sent, for the `metrics` sink; for host adapters, once per
    * response.
    * @param status from 100 to 599; another counts nothing
-   * @param answered the outcome that was sent; without it the response belongs to no arm, as a refusal of
-   * authentication does. Of a closed feature nothing counts: of one that was closed when it was decided
+   * @param answered the outcome that was sent, or `legacy` where the caller's own handler answered without
+   * any; without either the response belongs to no arm, as a refusal of authentication does. Of a closed feature nothing counts: of one that was closed when it was decided
    * on, and without an outcome of one that is closed now.
    * @param firstByteMs from the request's arrival to the sending of the status line
    */
-  noteResponse(status: number, answered?: Answered, firstByteMs?: number): void;
+  noteResponse(status: number, answered?: AnsweredBy, firstByteMs?: number): void;
   /**
    * What flags, kills, opt-in, allowlist and rollout say of a subject now. Synchronous; it takes nothing,
    * asks no store, and is no decision: no event tells of it. Budget, circuit breaker and admission are

@@ -80,23 +80,28 @@ export function outcomeSample(outcome: Ended, isShadow: boolean): OutcomeSample 
 /** What of an outcome counts for the response that it became. */
 export type Answered = Pick<Ended, "decision" | "record"> & { readonly path?: Ended["path"] };
 
+/** `legacy`: the caller's own handler answered, and nobody decided on the request. */
+export type AnsweredBy = Answered | "legacy";
+
 export function responseSample(
   feature: string,
   sent: {
     readonly status: number;
-    readonly answered: Answered | undefined;
+    readonly answered: AnsweredBy | undefined;
     readonly firstByteMs: number | undefined;
   },
   isShadow: boolean,
 ): ResponseSample {
   const { status, answered, firstByteMs } = sent;
-  const arm = isShadow ? "shadow" : "none";
+  const sample = { kind: "response", feature, status } as const;
+  if (answered === undefined || answered === "legacy") {
+    const arm = isShadow ? "shadow" : (answered ?? "none");
+    return { ...sample, arm, ...given("firstByteMs", firstByteMs) };
+  }
   return {
-    kind: "response",
-    feature,
-    arm: answered === undefined ? arm : armOf(answered, isShadow),
-    ...given("provider", answered?.record.selectedProvider),
-    status,
+    ...sample,
+    arm: armOf(answered, isShadow),
+    ...given("provider", answered.record.selectedProvider),
     ...given("firstByteMs", firstByteMs),
   };
 }

@@ -263,6 +263,7 @@ describe("a feature that is closed", () => {
     const outcome = await guard.run(job, request);
     guard.noteResponse(200, outcome);
     guard.noteResponse(401);
+    guard.noteResponse(200, "legacy");
     expect(seen()).toEqual([]);
   });
 });
@@ -278,6 +279,14 @@ describe("the sample of a response", () => {
       provider: "openai",
       status: 200,
     });
+  });
+
+  it("is the legacy handler's where that answered and nobody decided", () => {
+    const { guard, seen } = bench();
+    guard.noteResponse(200, "legacy", 7);
+    expect(seen()).toEqual([
+      { kind: "response", feature: "sample_ai", arm: "legacy", status: 200, firstByteMs: 7 },
+    ]);
   });
 
   it("has no arm where nobody decided", () => {

@@ -8,7 +8,7 @@ type Answered = Outcome<unknown, unknown, unknown>;
 export interface CountedResponse {
   readonly guard: CountingGuard;
   /** What it is to become; it may be known only after the response has left. */
-  outcome: Promise<Answered> | undefined;
+  outcome: Promise<Answered> | "legacy" | undefined;
 }
 
 export type FetchHandler<Req extends Request, Rest extends readonly unknown[]> = (
@@ -70,7 +70,7 @@ async function tell(
   status: number,
   firstByteMs: number,
 ): Promise<void> {
-  let answered: Answered | undefined;
+  let answered: Answered | "legacy" | undefined;
   try {
     answered = await outcome;
   } catch {

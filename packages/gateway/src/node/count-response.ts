@@ -15,7 +15,7 @@ type AnyOutcome = Outcome<unknown, unknown, unknown>;
 export interface CountedResponse {
   readonly guard: CountingGuard;
   /** What it is to become; it may be known only after the client has left. */
-  outcome: Promise<AnyOutcome | undefined> | undefined;
+  outcome: Promise<AnyOutcome | undefined> | "legacy" | undefined;
 }
 
 /** Of a client that left before it was sent any. Source: nginx, src/http/ngx_http_request.h */
@@ -44,7 +44,7 @@ export function countResponse(
   const tell = async (): Promise<void> => {
     const status = res.headersSent ? res.statusCode : clientClosedRequest;
     const sentAfterMs = firstByteMs();
-    let answered: AnyOutcome | undefined;
+    let answered: AnyOutcome | "legacy" | undefined;
     try {
       answered = await counted.outcome;
     } catch {

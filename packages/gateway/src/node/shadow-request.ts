@@ -17,7 +17,8 @@ export function shadowRequest<Req extends IncomingMessage, In, Ok, Failed, Stub>
   switches: Switches,
 ): void {
   try {
-    countResponse(host.gateway.guard, res, host.clock);
+    const counted = countResponse(host.gateway.guard, res, host.clock);
+    if (counted !== undefined) counted.outcome = "legacy";
     watch(host, req, res, switches);
   } catch {
     // The legacy handler answers, whatever is wrong here.
