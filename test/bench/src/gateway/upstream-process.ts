@@ -27,6 +27,8 @@ function answerWhole(res: ServerResponse, { says }: Question): void {
 
 function answerStream(res: ServerResponse, { chunks, gapMs, says, holds }: Question): void {
   let sent = 0;
+  // Of the crowd that it came with: it is asked to wait only after its half was seen.
+  const crowd = letGo.promise;
   const next = (): void => {
     sent += 1;
     res.write(frame({ content: says === "" ? stamp() : `${says} ${sent}. ` }, null));
@@ -51,7 +53,7 @@ function answerStream(res: ServerResponse, { chunks, gapMs, says, holds }: Quest
     res.once("close", () => clearInterval(pacing));
   };
   const finish = (): void => pace(chunks, () => void res.end(end));
-  if (holds === true) pace(chunks / 2, () => void letGo.promise.then(finish));
+  if (holds === true) pace(chunks / 2, () => void crowd.then(finish));
   else finish();
 }
 
