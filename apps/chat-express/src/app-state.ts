@@ -1,4 +1,5 @@
 import type { FlagSource, SwitchName, Switches } from "@sluice/contract";
+import { stageOf, type Stage } from "@sluice/gateway";
 import type { ChatGateways, ShadowLimits, UnderWay } from "./chat-gateways.ts";
 import type { ChatGuard } from "./chat-guard.ts";
 import { flagState, type FlagState } from "./flag-state.ts";
@@ -24,7 +25,7 @@ export interface AppStateOptions {
 /** What the page shows of this process; no subject's id and no message. */
 export interface AppState {
   /** Who answers: the legacy handler alone, the same while the gateway watches, or the gateway. */
-  readonly stage: "legacy" | "shadow" | "authoritative";
+  readonly stage: Stage;
   readonly switches: {
     readonly values: Switches;
     readonly origin: string;
@@ -78,9 +79,4 @@ export async function appState(
     underWay: gateways.underWay(),
     inFlight: guard.inFlight,
   };
-}
-
-function stageOf(switches: Switches): AppState["stage"] {
-  if (!switches.FF_CHAT_GATEWAY_ENABLED) return "legacy";
-  return switches.FF_CHAT_GATEWAY_SHADOW ? "shadow" : "authoritative";
 }

@@ -18,4 +18,4 @@ export {
   type WatchedCall,
 } from "./shadow.ts";
 export type { ShadowSettings } from "./shadow-options.ts";
-export type { Stage } from "./stage.ts";
+export { stageOf, type Stage } from "./stage.ts";

@@ -1,7 +1,7 @@
 import type { Clock, Outcome } from "@sluice/contract";
-import { systemClock, type Guard } from "@sluice/guard";
+import { systemClock } from "@sluice/guard";
+import { clientClosedRequest, type CountingGuard } from "../node/count-response.ts";
 
-type CountingGuard = Pick<Guard<never, unknown, unknown, unknown>, "metered" | "noteResponse">;
 type Answered = Outcome<unknown, unknown, unknown>;
 
 /** A response that a guard counts. */
@@ -16,8 +16,6 @@ export type FetchHandler<Req extends Request, Rest extends readonly unknown[]> =
   ...rest: Rest
 ) => Response | Promise<Response>;
 
-/** Of a client that left before it was sent any. Source: nginx, src/http/ngx_http_request.h */
-const clientClosedRequest = 499;
 /** What hosts answer for a handler that throws. */
 const internalError = 500;
 

@@ -1,14 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Problem } from "@sluice/guard";
 import { contentLengthOf, isJson } from "../node/body-headers.ts";
 import { parseJson, tooLarge, wrongType } from "../node/parse-json.ts";
+import type { JsonReading } from "../node/read-json.ts";
 import { readBytes } from "./read-bytes.ts";
-
-export type JsonReading =
-  | { readonly body: unknown }
-  | { readonly problem: Problem }
-  /** The client went away while sending. */
-  | "gone";
 
 export interface ReadJsonOptions {
   readonly limitBytes: number;

@@ -19,7 +19,7 @@ export interface CountedResponse {
 }
 
 /** Of a client that left before it was sent any. Source: nginx, src/http/ngx_http_request.h */
-const clientClosedRequest = 499;
+export const clientClosedRequest = 499;
 
 const countedOf = new WeakMap<ServerResponse, CountedResponse[]>();
 
