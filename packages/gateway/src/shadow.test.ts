@@ -1,4 +1,3 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { memoryAdmission } from "@sluice/guard";
 import { errorReply, fakeProvider, textReply, type FakeCall } from "@sluice/testkit";
 import { describe, expect, it } from "vitest";
@@ -6,12 +5,6 @@ import type { ChatInput } from "./chat-input.ts";
 import { hello, openChat, switchesOf, type ChatOptions } from "./open-chat-for-tests.ts";
 import type { LegacyAnswer } from "./parity.ts";
 import type { WatchedCall } from "./shadow.ts";
-
-/** The shadow begins in the turn after the request's. */
-const turns = async (): Promise<void> => {
-  await turn();
-  await turn();
-};
 
 const on = {
   FF_CHAT_GATEWAY_ENABLED: true,
@@ -32,18 +25,30 @@ const watched = (parts: Partial<WatchedCall<ChatInput>> = {}): WatchedCall<ChatI
   subject: () => "alice",
   request: () => ({}),
   switches: switchesOf(on),
-  body: Promise.resolve({ body: hello }),
+  copied: Promise.resolve({ parse: async () => ({ body: hello }) }),
   legacy: Promise.resolve(legacyAnswer),
   ...parts,
 });
+
+const problem = { type: "about:blank", title: "" } as const;
 
 const mirroring = { mirrorShare: 1, costNanoUsdPerDay: 1e12 } as const;
 
 const open = (shadow: ChatOptions["shadow"] = {}, more: Parameters<typeof openChat>[0] = {}) => {
   const chat = openChat({ on, ...more }, { shadow });
-  const watch = async (parts?: Partial<WatchedCall<ChatInput>>): Promise<void> =>
+  /** What the shadow has kept back is done. */
+  const passes = async (): Promise<void> => {
+    await chat.clock.advanceAsync(50);
+    await chat.clock.advanceAsync(0);
+  };
+  const begin = async (parts?: Partial<WatchedCall<ChatInput>>): Promise<void> =>
     chat.gateway.shadow.ticket()?.watch(watched(parts));
-  return { ...chat, watch, shadow: chat.gateway.shadow };
+  const watch = async (parts?: Partial<WatchedCall<ChatInput>>): Promise<void> => {
+    const watching = begin(parts);
+    await passes();
+    await watching;
+  };
+  return { ...chat, begin, watch, passes, shadow: chat.gateway.shadow };
 };
 
 const answers = (call: FakeCall<ChatInput>): void => call.reply(textReply("a mirrored reply"));
@@ -60,9 +65,9 @@ describe("the shadow's checks", () => {
 
   it("count a request for as long as the legacy handler takes, each limit by itself", async () => {
     const admission = memoryAdmission({ userInFlight: { limit: 1 }, globalInFlight: { limit: 1 } });
-    const { watch, of } = open({}, { admission });
+    const { begin, watch, passes, of } = open({}, { admission });
     const takesLong = Promise.withResolvers<LegacyAnswer>();
-    const first = watch({ legacy: takesLong.promise });
+    const first = begin({ legacy: takesLong.promise });
     await watch();
     expect((await of("check")).at(-1)).toMatchObject({
       effect: "allow",
@@ -73,16 +78,42 @@ describe("the shadow's checks", () => {
       ],
     });
     takesLong.resolve(legacyAnswer);
+    await passes();
     await first;
     await watch();
     expect((await of("check")).at(-1)?.admission).toEqual([{ verdict: "allow" }]);
   });
 
+  it("see requests that came one after the other, and were answered at once, as that", async () => {
+    const admission = memoryAdmission({ userInFlight: { limit: 1 } });
+    const { begin, passes, of } = open({}, { admission });
+    void begin();
+    await Promise.resolve();
+    void begin();
+    await passes();
+    expect((await of("check")).map((sample) => sample.admission)).toEqual([
+      [{ verdict: "allow" }],
+      [{ verdict: "allow" }],
+    ]);
+  });
+
+  it("take no turn of the processor while a request is answered that takes no longer", async () => {
+    const parsed: string[] = [];
+    const { begin, clock } = open();
+    void begin({
+      copied: Promise.resolve({ parse: async () => (parsed.push("it"), { body: hello }) }),
+    });
+    await clock.advanceAsync(49);
+    expect(parsed).toEqual([]);
+    await clock.advanceAsync(1);
+    expect(parsed).toEqual(["it"]);
+  });
+
   it("count a request also where the legacy handler takes minutes", async () => {
     const admission = memoryAdmission({ userInFlight: { limit: 1 } });
-    const { watch, of, clock } = open({}, { admission });
+    const { begin, watch, of, clock } = open({}, { admission });
     const takesLong = Promise.withResolvers<LegacyAnswer>();
-    void watch({ legacy: takesLong.promise });
+    void begin({ legacy: takesLong.promise });
     await clock.advanceAsync(4 * 60_000);
     await watch();
     expect((await of("check")).at(-1)).toMatchObject({
@@ -96,9 +127,9 @@ describe("the shadow's checks", () => {
       userInFlight: { limit: 1 },
       messageRate: { count: 1, perMs: 60_000 },
     });
-    const { watch, guard } = open({}, { admission });
+    const { begin, watch, guard } = open({}, { admission });
     const never = Promise.withResolvers<LegacyAnswer>().promise;
-    void watch({ legacy: never });
+    void begin({ legacy: never });
     await watch();
     const decision = await guard.decide(hello as unknown as ChatInput, { subject: "alice" });
     expect(decision.effect).toBe("allow");
@@ -106,9 +137,27 @@ describe("the shadow's checks", () => {
   });
 
   it.each([
-    ["the body was too long", { body: Promise.resolve({ skipped: "too_large" }) }, "too_large"],
-    ["nobody read the body", { body: Promise.resolve({ skipped: "unread" }) }, "unread"],
-    ["the body is none of ours", { body: Promise.resolve({ body: { messages: [] } }) }, "invalid"],
+    ["the body was too long", { copied: Promise.resolve({ skipped: "too_large" }) }, "too_large"],
+    ["nobody read the body", { copied: Promise.resolve({ skipped: "unread" }) }, "unread"],
+    [
+      "the body is none of ours",
+      { copied: Promise.resolve({ parse: async () => ({ body: { messages: [] } }) }) },
+      "invalid",
+    ],
+    [
+      "the body is no JSON",
+      {
+        copied: Promise.resolve({ parse: async () => ({ problem: { ...problem, status: 400 } }) }),
+      },
+      "invalid",
+    ],
+    [
+      "the body was too long once unpacked",
+      {
+        copied: Promise.resolve({ parse: async () => ({ problem: { ...problem, status: 413 } }) }),
+      },
+      "too_large",
+    ],
     [
       "the application's subject throws",
       {
@@ -128,12 +177,13 @@ describe("the shadow's checks", () => {
   });
 
   it("I12 are bounded: what comes beyond is counted and left alone", async () => {
-    const { watch, shadow } = open({ maxWatched: 2 });
+    const { begin, passes, shadow } = open({ maxWatched: 2 });
     const ends = Promise.withResolvers<LegacyAnswer>();
-    const both = [watch({ legacy: ends.promise }), watch({ legacy: ends.promise })];
+    const both = [begin({ legacy: ends.promise }), begin({ legacy: ends.promise })];
     expect(shadow.ticket()).toBeUndefined();
     expect(shadow.skipped.busy).toBe(1);
     ends.resolve(legacyAnswer);
+    await passes();
     await Promise.all(both);
     expect(shadow.watched).toBe(0);
     expect(shadow.ticket()).toBeDefined();
@@ -141,13 +191,14 @@ describe("the shadow's checks", () => {
 
   it.each<[string, Partial<WatchedCall<ChatInput>>, number]>([
     ["an answer never ends", { legacy: Promise.withResolvers<never>().promise }, 0],
-    ["a body or a subject never comes", { body: Promise.withResolvers<never>().promise }, 1],
+    ["a body or a subject never comes", { copied: Promise.withResolvers<never>().promise }, 1],
   ])("I12 wait no longer than five minutes where %s", async (_what, parts, failed) => {
-    const { watch, shadow, clock, guard } = open();
-    const watching = watch(parts);
+    const { begin, passes, shadow, clock, guard } = open();
+    const watching = begin(parts);
     await clock.advanceAsync(5 * 60_000 - 1);
     expect(shadow.watched).toBe(1);
     await clock.advanceAsync(1);
+    await passes();
     await watching;
     expect([shadow.watched, shadow.skipped.failed, guard.inFlight]).toEqual([0, failed, 0]);
     guard.close();
@@ -159,15 +210,24 @@ describe("the shadow's checks", () => {
 describe("the shadow of a gateway that drains", () => {
   it("is stopped: what it asked is aborted, and nobody is watched any more", async () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
-    const { watch, shadow, gateway, guard } = open(mirroring, { provider });
-    const underWay = watch();
-    await turns();
+    const { begin, passes, shadow, gateway, guard } = open(mirroring, { provider });
+    const underWay = begin();
+    await passes();
     await gateway.drain();
     expect(provider.last().asked.signal.aborted).toBe(true);
     await underWay;
     expect(shadow.ticket()).toBeUndefined();
     expect(shadow.skipped.busy).toBe(0);
     expect(guard.probe("alice").effect).toBe("allow");
+  });
+
+  it("looks at nobody whom it has kept back until then", async () => {
+    const { begin, passes, of, gateway, shadow } = open();
+    void begin();
+    await gateway.drain();
+    await passes();
+    expect(await of("check")).toHaveLength(0);
+    expect(shadow.watched).toBe(0);
   });
 });
 
@@ -187,12 +247,12 @@ describe("the mirror", () => {
   });
 
   it("waits for nobody's limits and runs so many at once", async () => {
-    const { watch, provider, shadow } = open(
+    const { begin, watch, passes, provider, shadow } = open(
       { ...mirroring, maxMirrors: 1 },
       { provider: fakeProvider<ChatInput>({ model: "model" }) },
     );
-    const first = watch();
-    await turns();
+    const first = begin();
+    await passes();
     expect(shadow.mirrors).toBe(1);
     await watch();
     expect(provider.calls).toHaveLength(1);
@@ -229,9 +289,9 @@ describe("the mirror", () => {
 
   it("I1 asks nobody for a killed feature, and stops what it asked", async () => {
     const provider = fakeProvider<ChatInput>({ model: "model" });
-    const { watch, guard } = open(mirroring, { provider });
-    const underWay = watch();
-    await turns();
+    const { begin, watch, passes, guard } = open(mirroring, { provider });
+    const underWay = begin();
+    await passes();
     expect(provider.calls).toHaveLength(1);
     guard.kill();
     expect(provider.last().asked.signal.aborted).toBe(true);

@@ -1,7 +1,14 @@
 import type { Clock, Decision, GuardRequest, Outcome, Switches } from "@sluice/contract";
-import { machineRandom, readInput, type Guard, type ShadowGuard } from "@sluice/guard";
+import {
+  machineRandom,
+  readInput,
+  type Guard,
+  type Problem,
+  type ShadowGuard,
+} from "@sluice/guard";
 import type { z } from "zod";
-import { nextTurn } from "./next-turn.ts";
+import type { ParsedJson } from "./body/parse-json.ts";
+import { createLater } from "./later.ts";
 import { comparedWith, type LegacyAnswer } from "./parity.ts";
 import type { Reader } from "./reader.ts";
 import type { ShadowDefaults } from "./shadow-options.ts";
@@ -21,6 +28,12 @@ export const skipCauses = [
 ] as const;
 export type SkipCause = (typeof skipCauses)[number];
 
+/** A copy of a body, which is parsed when there is time for it; or why there is none. */
+export type CopiedBody =
+  | { readonly parse: () => Promise<ParsedJson> }
+  | { readonly problem: Problem }
+  | { readonly skipped: SkipCause };
+
 /** A request that the legacy handler answers, as the shadow sees it. */
 export interface WatchedCall<In> {
   readonly accept: string | undefined;
@@ -28,8 +41,8 @@ export interface WatchedCall<In> {
   readonly subject: () => string;
   readonly request: (input: In) => Omit<GuardRequest, "subject" | "switches" | "signal">;
   readonly switches: Switches;
-  /** The body parsed as JSON, or why there is none. */
-  readonly body: Promise<{ readonly body: unknown } | { readonly skipped: SkipCause }>;
+  /** Resolves once there is a copy of the body, or will be none. */
+  readonly copied: Promise<CopiedBody>;
   /** Resolves once the legacy handler's answer has ended, whoever ended it. */
   readonly legacy: Promise<LegacyAnswer>;
 }
@@ -55,6 +68,12 @@ export interface Shadow<In> {
   stop(): void;
 }
 
+/**
+ * The shadow lives up to so long after the requests that it watches: its work is done on the processor that
+ * answers them, and together takes the least of it. In their order requests begin and end, so that what is in
+ * flight at the same time is so for the shadow.
+ */
+const behindMs = 50;
 /** What has not ended after so long is waited for no more: a host may never say that it did. */
 const watchedMs = 5 * 60_000;
 
@@ -66,10 +85,12 @@ const unanswered: LegacyAnswer = {
   latencyMs: watchedMs,
 };
 
+const causeOf = ({ status }: Problem): SkipCause => (status === 413 ? "too_large" : "invalid");
+
 /** The same call, of which everything comes before `late` does. */
 const within = <In>(call: WatchedCall<In>, late: Promise<void>): WatchedCall<In> => ({
   ...call,
-  body: Promise.race([call.body, late.then(() => ({ skipped: "failed" }) as const)]),
+  copied: Promise.race([call.copied, late.then(() => ({ skipped: "failed" }) as const)]),
   legacy: Promise.race([call.legacy, late.then(() => unanswered)]),
 });
 
@@ -99,6 +120,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
   if (mirrorShare > 0) shadowGuard();
 
   const compare = comparedWith({ guard, settings });
+  const later = createLater(clock, behindMs);
 
   const mirror = async (
     of: ShadowGuard<In, Ok, Failed, Stub>,
@@ -124,11 +146,15 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
     call: WatchedCall<In>,
     mayMirror: boolean,
   ): Promise<SkipCause | undefined> => {
-    const taken = await call.body;
-    // The legacy handler has read the same just now, and may have its answer ready.
-    await nextTurn();
-    if ("skipped" in taken) return taken.skipped;
-    const read = reader.read(taken.body, call.accept);
+    const copied = await call.copied;
+    if ("skipped" in copied) return copied.skipped;
+    if ("problem" in copied) return causeOf(copied.problem);
+    const over = call.legacy.then(later);
+    await later();
+    if (isStopped) return undefined;
+    const parsed = await copied.parse();
+    if ("problem" in parsed) return causeOf(parsed.problem);
+    const read = reader.read(parsed.body, call.accept);
     const checked = "problem" in read ? read : readInput(input, read.input);
     if ("problem" in checked) return "invalid";
     const of = shadowGuard();
@@ -143,7 +169,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
       return undefined;
     }
     // As long as the request lasts it has its places.
-    await call.legacy;
+    await over;
     of.giveUp(decision);
     return undefined;
   };

@@ -20,12 +20,6 @@ import { z } from "zod";
  * failover, closed on store loss. `-` is either.
  */
 type Rows = Readonly<Record<string, string>>;
-/** The shadow begins in the turn after the request's. */
-const turns = async (): Promise<void> => {
-  await turn();
-  await turn();
-};
-
 const legacyAnswers = "legacy; unseen";
 
 const tables = {
@@ -186,7 +180,7 @@ function open(situation: Situation, combination: string) {
         subject: () => "alice",
         request: () => ({}),
         switches,
-        body: Promise.resolve({ body }),
+        copied: Promise.resolve({ parse: async () => ({ body }) }),
         legacy: legacyEnds.then(() => ({
           status: 200,
           contentType: "application/json",
@@ -249,6 +243,8 @@ function open(situation: Situation, combination: string) {
     stay() {
       stays = true;
     },
+    /** What waits for a turn has it, and what the shadow has kept back is done. */
+    passes: () => clock.advanceAsync(50),
     calls: () => first.calls.length + second.calls.length,
     close: () => guard.close(),
   };
@@ -267,15 +263,17 @@ async function outcomeOf(situation: Situation, combination: string): Promise<str
     one.stay();
     before = one.ask(legacyStays.promise);
     // It has its place before the next one comes.
-    await Promise.resolve();
-    await turns();
+    await one.passes();
   } else if (situation === "as many messages came as allowed") {
-    await one.ask(Promise.resolve());
+    before = one.ask(Promise.resolve());
+    await one.passes();
+    await before;
   }
   const asked = one.ask(legacyStays.promise);
-  await turns();
+  await one.passes();
   legacyStays.resolve();
   one.end();
+  await one.passes();
   const [seen] = await Promise.all([asked, before]);
   const told = seen === "legacy" ? `legacy${await one.checked()}` : seen;
   const calls = one.calls();

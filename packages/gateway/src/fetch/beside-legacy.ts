@@ -1,7 +1,7 @@
 import type { Clock, GuardRequest, Switches } from "@sluice/contract";
 import type { LegacyAnswer } from "../parity.ts";
-import type { SkipCause, Ticket } from "../shadow.ts";
-import { readJson } from "./read-json.ts";
+import type { CopiedBody, Ticket } from "../shadow.ts";
+import { takeJson } from "./read-json.ts";
 import { watchResponse, type EndedAnswer } from "./watch-response.ts";
 
 export interface BesideLegacy<In> {
@@ -29,16 +29,15 @@ export async function answerBesideShadow<In>(
   const end = (answer: EndedAnswer): void =>
     ended.resolve({ ...answer, latencyMs: clock.monotonicMs() - startedMs });
   // The copy must be made before the handler reads; all else can wait until the handler is called.
-  const reading = readJson(request, { limitBytes: ticket.bodyLimitBytes, keeps: true });
+  const taking = takeJson(request, { limitBytes: ticket.bodyLimitBytes, keeps: true });
   const answering = legacy();
   let subject = "";
-  const look = async (): Promise<{ readonly body: unknown } | { readonly skipped: SkipCause }> => {
-    const read = await reading;
-    if (read === "gone") return { skipped: "unread" };
-    if ("problem" in read)
-      return { skipped: read.problem.status === 413 ? "too_large" : "invalid" };
-    subject = await beside.subject();
-    return read;
+  // Whose request it is, is asked while it is answered: later the application may have let go of it.
+  const withSubject = async (): Promise<CopiedBody> => {
+    const taken = await taking;
+    if (taken === "gone") return { skipped: "unread" };
+    if ("parse" in taken) subject = await beside.subject();
+    return taken;
   };
   beside.goesOn(
     ticket.watch({
@@ -46,7 +45,7 @@ export async function answerBesideShadow<In>(
       subject: () => subject,
       request: beside.request,
       switches: beside.switches,
-      body: look(),
+      copied: withSubject(),
       legacy: ended.promise,
     }),
   );

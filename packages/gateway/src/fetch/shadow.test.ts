@@ -43,7 +43,7 @@ function shadowed(
   const { shadow } = handle.gateway;
   /** What goes on beside the answer has ended. */
   const settled = async (): Promise<void> => {
-    for (let turns = 0; turns < 50 && shadow.watched > 0; turns += 1) await turn();
+    for (let turns = 0; turns < 50 && shadow.watched > 0; turns += 1) await clock.advanceAsync(50);
     expect(shadow.watched).toBe(0);
   };
   return { ...chat, handle, shadow, settled };
@@ -118,7 +118,7 @@ describe("the shadow of a Fetch host", () => {
   it("I6 lets a stream flow as it is written, and cancels it when the client leaves", async () => {
     let pulls = 0;
     let cancelled: unknown;
-    const { handle, shadow } = shadowed(
+    const { handle, settled } = shadowed(
       () =>
         new Response(
           new ReadableStream<Uint8Array>(
@@ -147,8 +147,7 @@ describe("the shadow of a Fetch host", () => {
     }
     await reader?.cancel("the client left");
     expect(cancelled).toBe("the client left");
-    await turn();
-    expect(shadow.watched).toBe(0);
+    await settled();
   });
 
   it("I6 rejects with the very error of the legacy handler", async () => {

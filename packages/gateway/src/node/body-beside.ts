@@ -1,17 +1,15 @@
 import type { IncomingMessage } from "node:http";
-import type { SkipCause } from "../shadow.ts";
-import { contentLengthOf, hasBody, isJson } from "./body-headers.ts";
+import type { CopiedBody, SkipCause } from "../shadow.ts";
+import { contentLengthOf, hasBody, isJson } from "../body/body-headers.ts";
 import { bodyReadBefore } from "./body-read-before.ts";
 import { copyBody, type BodyCopy } from "./copy-body.ts";
-import { parseJson } from "./parse-json.ts";
+import { parseJson } from "../body/parse-json.ts";
 import { snapshotOf } from "./snapshot.ts";
-
-export type BesideReading = { readonly body: unknown } | { readonly skipped: SkipCause };
 
 /** A body that somebody else reads, or has read. */
 export interface BodyBeside {
   /** Never rejects. */
-  readonly reading: Promise<BesideReading>;
+  readonly copied: Promise<CopiedBody>;
   /** It will not be read any more. */
   readonly stop: () => void;
 }
@@ -29,7 +27,7 @@ export function bodyBeside(req: IncomingMessage, limitBytes: number): BodyBeside
       const taken = snapshotOf(before, limitBytes, isBounded);
       return taken === undefined
         ? skipped("too_large")
-        : known(parsed(Buffer.from(taken), {}, limitBytes));
+        : known({ parse: () => parseJson(Buffer.from(taken), {}, limitBytes) });
     }
   } catch {
     return skipped("failed");
@@ -37,25 +35,14 @@ export function bodyBeside(req: IncomingMessage, limitBytes: number): BodyBeside
   if (!hasBody(headers)) return skipped("invalid");
   if (req.readableDidRead || req.destroyed) return skipped("unread");
   const { copied, stop } = copyBody(req, limitBytes);
-  return { reading: copied.then((copy) => fromCopy(copy, headers, limitBytes)), stop };
+  const toRead = (copy: BodyCopy): CopiedBody =>
+    "skipped" in copy ? copy : { parse: () => parseJson(copy.bytes, headers, limitBytes) };
+  return { copied: copied.then(toRead), stop };
 }
 
-const fromCopy = async (
-  copy: BodyCopy,
-  headers: IncomingMessage["headers"],
-  limitBytes: number,
-): Promise<BesideReading> => ("skipped" in copy ? copy : parsed(copy.bytes, headers, limitBytes));
+const known = (copied: CopiedBody): BodyBeside => ({
+  copied: Promise.resolve(copied),
+  stop: () => undefined,
+});
 
-async function parsed(
-  bytes: Uint8Array,
-  headers: IncomingMessage["headers"],
-  limitBytes: number,
-): Promise<BesideReading> {
-  const read = await parseJson(bytes, headers, limitBytes);
-  if ("body" in read) return read;
-  return { skipped: read.problem.status === 413 ? "too_large" : "invalid" };
-}
-
-const known = (reading: Promise<BesideReading>): BodyBeside => ({ reading, stop: () => undefined });
-
-const skipped = (cause: SkipCause): BodyBeside => known(Promise.resolve({ skipped: cause }));
+const skipped = (cause: SkipCause): BodyBeside => known({ skipped: cause });

@@ -1,15 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import type { Problem } from "@sluice/guard";
-import { hasBody, isJson } from "./body-headers.ts";
+import { hasBody, isJson } from "../body/body-headers.ts";
 import { bodyReadBefore } from "./body-read-before.ts";
-import { parseJson, tooLarge, wrongType } from "./parse-json.ts";
+import { parseJson, tooLarge, wrongType, type JsonReading } from "../body/parse-json.ts";
 import { takeBytes } from "./take-bytes.ts";
-
-export type JsonReading =
-  | { readonly body: unknown }
-  | { readonly problem: Problem }
-  /** The client went away while sending. */
-  | "gone";
 
 /**
  * A request's body as JSON, or as an earlier parser has left it. The request can still be read by another,

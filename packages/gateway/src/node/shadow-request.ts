@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Switches } from "@sluice/contract";
-import { bodyBeside, type BesideReading } from "./body-beside.ts";
+import type { CopiedBody } from "../shadow.ts";
+import { bodyBeside } from "./body-beside.ts";
 import { copyAnswer } from "./copy-answer.ts";
 import { countResponse } from "./count-response.ts";
 import type { NodeHost } from "./node-host.ts";
@@ -35,21 +36,22 @@ function watch<Req extends IncomingMessage, In, Ok, Failed, Stub>(
   if (res.destroyed) return;
   const ticket = gateway.shadow.ticket();
   if (ticket === undefined) return;
-  const { reading, stop } = bodyBeside(req, ticket.bodyLimitBytes);
+  const { copied, stop } = bodyBeside(req, ticket.bodyLimitBytes);
   const legacy = copyAnswer(res, ticket.answerLimitBytes, clock);
   void legacy.then(stop);
   let subject = "";
-  const look = async (): Promise<BesideReading> => {
-    const read = await reading;
-    if ("body" in read) subject = await facts.subject(req);
-    return read;
+  // Whose request it is, is asked while it is answered: later the application may have let go of it.
+  const withSubject = async (): Promise<CopiedBody> => {
+    const copy = await copied;
+    if ("parse" in copy) subject = await facts.subject(req);
+    return copy;
   };
   void ticket.watch({
     accept: req.headers.accept,
     subject: () => subject,
     request: (input) => factsOf(facts, req, input),
     switches,
-    body: look(),
+    copied: withSubject(),
     legacy,
   });
 }

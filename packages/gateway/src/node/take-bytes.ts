@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { contentLengthOf } from "./body-headers.ts";
+import { contentLengthOf } from "../body/body-headers.ts";
 import { createBoundedBytes } from "./bounded-bytes.ts";
 
 export type TakenBytes =

@@ -6,6 +6,11 @@ import { charsetOf } from "./body-headers.ts";
 
 export type ParsedJson = { readonly body: unknown } | { readonly problem: Problem };
 
+export type JsonReading =
+  | ParsedJson
+  /** The client went away while sending. */
+  | "gone";
+
 type Unpack = (
   packed: Uint8Array,
   options: { readonly maxOutputLength: number },
