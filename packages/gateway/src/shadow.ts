@@ -41,9 +41,9 @@ export interface WatchedCall<In> {
   readonly subject: () => string;
   readonly request: (input: In) => Omit<GuardRequest, "subject" | "switches" | "signal">;
   readonly switches: Switches;
-  /** Resolves once there is a copy of the body, or will be none. */
+  /** Resolves once there is a copy of the body, or will be none. Never rejects. */
   readonly copied: Promise<CopiedBody>;
-  /** Resolves once the legacy handler's answer has ended, whoever ended it. */
+  /** Resolves once the legacy handler's answer has ended, whoever ended it. Never rejects. */
   readonly legacy: Promise<LegacyAnswer>;
 }
 
@@ -86,13 +86,6 @@ const unanswered: LegacyAnswer = {
 };
 
 const causeOf = ({ status }: Problem): SkipCause => (status === 413 ? "too_large" : "invalid");
-
-/** The same call, of which everything comes before `late` does. */
-const within = <In>(call: WatchedCall<In>, late: Promise<void>): WatchedCall<In> => ({
-  ...call,
-  copied: Promise.race([call.copied, late.then(() => ({ skipped: "failed" }) as const)]),
-  legacy: Promise.race([call.legacy, late.then(() => unanswered)]),
-});
 
 /** @throws ConfigError where mirrored calls can't be kept within their money */
 export function createShadow<In, Ok, Failed, Stub>(parts: {
@@ -144,14 +137,15 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
 
   const look = async (
     call: WatchedCall<In>,
+    until: { readonly over: Promise<void>; readonly late: Promise<void> },
     mayMirror: boolean,
   ): Promise<SkipCause | undefined> => {
-    const copied = await call.copied;
+    const copied = await Promise.race([
+      call.copied,
+      until.late.then(() => ({ skipped: "failed" }) as const),
+    ]);
     if ("skipped" in copied) return copied.skipped;
     if ("problem" in copied) return causeOf(copied.problem);
-    const over = call.legacy.then(later);
-    await later();
-    if (isStopped) return undefined;
     const parsed = await copied.parse();
     if ("problem" in parsed) return causeOf(parsed.problem);
     const read = reader.read(parsed.body, call.accept);
@@ -165,13 +159,32 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
       switches: { ...call.switches, FF_ADMISSION_ENFORCE: false },
     });
     if (decision.effect === "allow" && mayMirror && mirrors < maxMirrors) {
-      await mirror(of, decision, call.legacy);
+      await mirror(of, decision, Promise.race([call.legacy, until.late.then(() => unanswered)]));
       return undefined;
     }
     // As long as the request lasts it has its places.
-    await over;
+    await Promise.race([until.over, until.late]);
     of.giveUp(decision);
     return undefined;
+  };
+
+  const watch = async (call: WatchedCall<In>, mayMirror: boolean): Promise<void> => {
+    watched += 1;
+    const over = call.legacy.then(later);
+    await later();
+    const late = Promise.withResolvers<void>();
+    // An interval, since those of the machine keep no process alive.
+    const stop = clock.every(watchedMs, () => late.resolve());
+    try {
+      if (isStopped) return;
+      const cause = await look(call, { over, late: late.promise }, mayMirror);
+      if (cause !== undefined) skipped[cause] += 1;
+    } catch {
+      skipped.failed += 1;
+    } finally {
+      stop();
+      watched -= 1;
+    }
   };
 
   return {
@@ -190,21 +203,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
       return {
         bodyLimitBytes: settings.bodyLimitBytes,
         answerLimitBytes: mayMirror ? settings.answerLimitBytes : 0,
-        async watch(call) {
-          watched += 1;
-          const late = Promise.withResolvers<void>();
-          // An interval, since those of the machine keep no process alive.
-          const stop = clock.every(watchedMs, () => late.resolve());
-          try {
-            const cause = await look(within(call, late.promise), mayMirror);
-            if (cause !== undefined) skipped[cause] += 1;
-          } catch {
-            skipped.failed += 1;
-          } finally {
-            stop();
-            watched -= 1;
-          }
-        },
+        watch: (call) => watch(call, mayMirror),
       };
     },
     get watched() {

@@ -34,10 +34,14 @@ export async function answerBesideShadow<In>(
   let subject = "";
   // Whose request it is, is asked while it is answered: later the application may have let go of it.
   const withSubject = async (): Promise<CopiedBody> => {
-    const taken = await taking;
-    if (taken === "gone") return { skipped: "unread" };
-    if ("parse" in taken) subject = await beside.subject();
-    return taken;
+    try {
+      const taken = await taking;
+      if (taken === "gone") return { skipped: "unread" };
+      if ("parse" in taken) subject = await beside.subject();
+      return taken;
+    } catch {
+      return { skipped: "failed" };
+    }
   };
   beside.goesOn(
     ticket.watch({

@@ -171,14 +171,14 @@ describe("the shadow of a Fetch host", () => {
       },
     });
     expect(await (await failing.handle(post())).text()).toBe("hello");
-    await turn();
+    await failing.settled();
     expect(failing.shadow).toMatchObject({ watched: 0, skipped: { failed: 1 } });
 
     const used = shadowed(() => new Response("hello"));
     const request = post();
     await request.text();
     expect(await (await used.handle(request)).text()).toBe("hello");
-    await turn();
+    await used.settled();
     expect(used.shadow).toMatchObject({ watched: 0, skipped: { failed: 1 } });
   });
 
@@ -194,11 +194,12 @@ describe("the shadow of a Fetch host", () => {
       () => post({ body: new Blob([`"${"x".repeat(500)}"`]).stream(), duplex: "half" as const }),
     ],
   ])("leaves a long body %s alone, all of which the legacy handler reads", async (_what, made) => {
-    const { handle, shadow, of } = shadowed(async (request) => new Response(await request.text()), {
-      shadow: { bodyLimitBytes: 100 },
-    });
+    const { handle, shadow, of, settled } = shadowed(
+      async (request) => new Response(await request.text()),
+      { shadow: { bodyLimitBytes: 100 } },
+    );
     expect(await (await handle(made())).text()).toHaveLength(502);
-    await turn();
+    await settled();
     expect(shadow).toMatchObject({ watched: 0, skipped: { too_large: 1 } });
     expect(await of("check")).toHaveLength(0);
   });

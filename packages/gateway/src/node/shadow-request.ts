@@ -42,9 +42,13 @@ function watch<Req extends IncomingMessage, In, Ok, Failed, Stub>(
   let subject = "";
   // Whose request it is, is asked while it is answered: later the application may have let go of it.
   const withSubject = async (): Promise<CopiedBody> => {
-    const copy = await copied;
-    if ("parse" in copy) subject = await facts.subject(req);
-    return copy;
+    try {
+      const copy = await copied;
+      if ("parse" in copy) subject = await facts.subject(req);
+      return copy;
+    } catch {
+      return { skipped: "failed" };
+    }
   };
   void ticket.watch({
     accept: req.headers.accept,

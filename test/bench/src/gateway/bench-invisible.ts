@@ -11,12 +11,12 @@ import { scaled } from "./scale.ts";
 import { signFlips } from "./sign-flips.ts";
 import type { Route, Surroundings } from "./start-routes.ts";
 
-const blocks = scaled(100);
-/** Of them every fifth is a stream. */
-const perBlock = 20;
+const blocks = scaled(40);
+/** Of them every fifth is a stream. It takes longer than a shadow keeps back what it does. */
+const perBlock = 50;
 const pairs = blocks * perBlock;
-/** What a block left running ends before the next begins. */
-const restMs = 3;
+/** What a block left to the shadow ends before the next begins. */
+const restMs = 120;
 const warmUpBlocks = 10;
 
 const kinds = ["mirror", "provider hangs", "store hangs", "all throws"] as const;
