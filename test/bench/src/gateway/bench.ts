@@ -32,11 +32,12 @@ async function besideEachOther(surroundings: Surroundings): Promise<readonly Met
     return route;
   });
   await assertAnswers(routes);
+  const again = await surroundings.start("bare");
   const metrics = [
     ...(await benchThroughput(routes)),
-    ...(await benchSteady(routes)),
+    ...(await benchSteady(routes, again)),
     ...(await benchFirstContent(routes)),
   ];
-  for (const kind of routeKinds) routes[kind].stop();
+  for (const route of [again, ...routeKinds.map((kind) => routes[kind])]) route.stop();
   return metrics;
 }
