@@ -7,7 +7,7 @@ import { registerDrain } from "./register-drain.ts";
 
 const module = (name: string): string => new URL(`./${name}.ts`, import.meta.url).href;
 
-/** A process with one gateway, which drains when it is told to. */
+/** A process with one gateway, whose drain goes on until SIGUSR2. */
 async function run(more = "") {
   const folder = await mkdtemp(join(tmpdir(), "sluice-drain-"));
   const script = join(folder, "host.mjs");
@@ -15,10 +15,11 @@ async function run(more = "") {
     script,
     `import { addGateway } from ${JSON.stringify(module("drain-gateways"))};
     import { registerDrain } from ${JSON.stringify(module("register-drain"))};
+    const ended = new Promise((resolve) => process.once("SIGUSR2", resolve));
     globalThis.gateway = {
       async drain({ deadlineMs }) {
         console.log("draining within " + deadlineMs);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await ended;
         console.log("drained");
       },
     };
@@ -41,17 +42,24 @@ describe("a registered drain", { timeout: 15_000 }, () => {
   it("drains at SIGTERM, then lets the process end as it would have", async () => {
     const host = await run();
     host.signal("SIGTERM");
+    await host.printed(/draining/);
+    host.signal("SIGUSR2");
     expect(await host.ended).toEqual({ code: null, signal: "SIGTERM" });
     expect(host.stdout).toBe("ready\ndraining within 1234\ndrained\n");
   });
 
   it("leaves the end to a host that listens itself", async () => {
     const host = await run(
-      `process.on("SIGTERM", () => setTimeout(() => { console.log("closed"); process.exit(7); }, 200));`,
+      `process.on("SIGTERM", () => console.log("closing"));
+      process.on("SIGHUP", () => { console.log("closed"); process.exit(7); });`,
     );
     host.signal("SIGTERM");
+    await host.printed(/closing/);
+    host.signal("SIGUSR2");
+    await host.printed(/drained/);
+    host.signal("SIGHUP");
     expect(await host.ended).toEqual({ code: 7, signal: null });
-    expect(host.stdout).toBe("ready\ndraining within 1234\ndrained\nclosed\n");
+    expect(host.stdout).toBe("ready\ndraining within 1234\nclosing\ndrained\nclosed\n");
   });
 
   it("can be taken back", () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { startUpstream, type UpstreamAnswer } from "@sluice/testkit";
 import OpenAI from "openai";
 import { chromium, type Browser, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { buildChatNext, startChatNext } from "./chat-next-app.ts";
 import { findChromium } from "./find-chromium.ts";
 
@@ -125,6 +125,12 @@ const post = (url: string, init: RequestInit = {}): Promise<Response> =>
     ...init,
   });
 
+/** What a body still brings. */
+async function rest(reader: ReadableStreamDefaultReader<string> | undefined): Promise<string> {
+  const read = await reader?.read();
+  return read === undefined || read.done ? "" : read.value + (await rest(reader));
+}
+
 const failedEnd =
   /data: \{"type":"error","errorText":"[^"]+"\}\s+data: \{"type":"finish-step"\}\s+data: \{"type":"finish","finishReason":"error"[^\n]*\s+data: \[DONE\]\s*$/;
 
@@ -146,22 +152,23 @@ describe("the Next app on the wire", { timeout: 60_000 }, () => {
       let wire = "";
       while (!wire.includes('"delta":"Seven "')) wire += (await reader?.read())?.value;
       goOn?.();
-      for (;;) {
-        const read = await reader?.read();
-        if (read === undefined || read.done) break;
-        wire += read.value;
-      }
+      wire += await rest(reader);
       expect(wire).toMatch(/"type":"finish","finishReason":"stop"[^\n]*\s+data: \[DONE\]\s*$/);
     }
   });
 
   it("I13 ends a stream that is cut or killed as one that failed", async () => {
     const { app, upstream, editFlags } = await running(open);
+    let cut: (() => void) | undefined;
     upstream.answerWith((res) => {
       begin(res, "We open at");
-      setTimeout(() => res.socket?.destroy(), 50);
+      cut = () => void res.socket?.destroy();
     });
-    expect(await (await post(app.url)).text()).toMatch(failedEnd);
+    const reader = (await post(app.url)).body?.pipeThrough(new TextDecoderStream()).getReader();
+    let wire = "";
+    while (!wire.includes("We open at")) wire += (await reader?.read())?.value;
+    cut?.();
+    expect(wire + (await rest(reader))).toMatch(failedEnd);
 
     upstream.answerWith((res) => begin(res, "We open at"));
     const response = await post(app.url);
@@ -225,14 +232,27 @@ describe("the Next app on the wire", { timeout: 60_000 }, () => {
 
   it("at SIGTERM lets answers under way end, each by the deadline with its terminal event", async () => {
     const { app, upstream } = await running(open, { SHUTDOWN_DEADLINE_MS: "1500" });
+    let goOn: (() => void) | undefined;
     upstream.answerWith((res) => {
       begin(res, "Seven ");
-      setTimeout(() => end(res, "days."), 500);
+      goOn = () => end(res, "days.");
     });
     const quick = await post(app.url);
     upstream.answerWith((res) => begin(res, "Well, "));
     const endless = await post(app.url);
     app.signal("SIGTERM");
+    // Next closes its door, or the gateway says 503: nobody new is let in.
+    await vi.waitFor(
+      async () =>
+        expect(
+          await post(app.url).then(
+            ({ status }) => status,
+            () => 503,
+          ),
+        ).toBe(503),
+      { timeout: 1000, interval: 10 },
+    );
+    goOn?.();
     expect(await quick.text()).toMatch(/"delta":"days\."[^]*data: \[DONE\]\s*$/);
     expect(await endless.text()).toMatch(failedEnd);
     expect(await app.ended).toEqual({ code: 143, signal: null });
@@ -348,11 +368,14 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
     ],
   ])("says what became of an answer: %s", async (_what, cut, sentence) => {
     const { page, upstream } = await opened();
+    let goOn: (() => void) | undefined;
     upstream.answerWith((res) => {
       begin(res, "We open at");
-      setTimeout(() => cut(res), 100);
+      goOn = () => cut(res);
     });
     await ask(page, "When?");
+    await page.locator(".answer").filter({ hasText: "We open at" }).waitFor();
+    goOn?.();
     expect(await answered(page, "We open at")).toBe("incomplete");
     expect(await trouble(page)).toMatch(sentence);
     await state(page, "The last answer failed");
