@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { configDefaults, defineConfig } from "vitest/config";
 
 /** They start servers and programs, kill them, and hold what follows against the clock. */
@@ -15,11 +16,12 @@ export default defineConfig({
   // Tests run the sources of every workspace package, without a build.
   ssr: { resolve: { conditions: ["@sluice/source"] } },
   test: {
-    // One fewer would leave half of a machine with two processors idle.
-    maxWorkers: "100%",
+    // Many wait for a server, a browser or a process of theirs: with no more than one for each processor
+    // these are idle a third of the time.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // Tests that hold something against the clock say so themselves; this is for what hangs.
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 40_000,
+    hookTimeout: 40_000,
     projects: [
       project("packages", ["packages/*/src/**/*.test.ts"], {
         setupFiles: ["packages/testkit/src/fail-on-console.ts"],

@@ -65,6 +65,8 @@ export interface ChatSetting {
   readonly metrics?: (sample: MetricSample) => unknown;
   readonly sink?: () => unknown;
   readonly bufferBytes?: number;
+  /** Default: Express 5. */
+  readonly host?: () => Express;
 }
 
 export function chatGuard(setting: ChatSetting = {}) {
@@ -115,7 +117,7 @@ export function chatApp(
   const made = chatGuard({ provider, ...setting });
   const { guard } = made;
   const gateway = chatGateway({ guard, subject: () => "ann", legacy: legacyAnswer, ...options });
-  const app = express();
+  const app = (setting.host ?? express)();
   for (const handler of before) app.use(handler);
   app.all("/api/chat", gateway);
   app.use("/api/chat", (_req, res) => void res.json({ reply: "the next handler" }));

@@ -39,13 +39,14 @@ describe("what nobody waits for", () => {
 
   it("does what the first sets going before the second begins", async () => {
     const { clock, later, begun } = open();
-    for (const name of ["first", "second"]) {
-      void later().then(async () => {
-        begun.push(`${name} begins`);
-        await Promise.resolve();
-        begun.push(`${name} ends`);
-      });
-    }
+    const work = async (name: string): Promise<void> => {
+      await later();
+      begun.push(`${name} begins`);
+      await Promise.resolve();
+      begun.push(`${name} ends`);
+    };
+    void work("first");
+    void work("second");
     await clock.advanceAsync(50);
     await turn();
     expect(begun).toEqual(["first begins", "first ends", "second begins", "second ends"]);

@@ -52,6 +52,19 @@ describe("installed fresh", () => {
     await runOrThrow("npm", ["install", "--no-audit", "--no-fund", ...tarballs, ...others], folder);
   });
 
+  test.each([
+    ["@sluice/guard", "createGuard"],
+    ["@sluice/next", "chatGateway"],
+  ])("%s says on an edge runtime what to use instead", async (specifier, name) => {
+    const program = `const { ${name} } = await import("${specifier}");
+      try { ${name}(); } catch (error) { console.log(error.message); }`;
+    const args = ["--conditions=edge-light", "--input-type=module", "-e", program];
+    const { output } = await runCommand("node", args, folder);
+    expect(output).toBe(
+      `${specifier} ${name}: got the edge runtime, expected the nodejs runtime: \`export const runtime = "nodejs"\` in the route\n`,
+    );
+  });
+
   test.each(packages.flatMap(({ specifiers }) => specifiers))(
     "%s can be imported by plain Node",
     async (specifier) => {

@@ -38,8 +38,6 @@ export async function benchSteady(routes: ByKind<Route>, again: Route): Promise<
   const figures = byKind((kind) => percentiles(taken[kind]));
   const noiseMs = Math.abs(percentiles(takenAgain).p99 - figures.bare.p99);
   const boundMs = Number(Math.max(addedMs, noiseMs).toPrecision(3));
-  const key = (figure: string, route: string): string =>
-    `JSON, ${perSecond} a second: ${figure}, ${route}`;
   return [
     ...routeKinds.flatMap((kind) => {
       if (kind === "bare") return [];
@@ -55,6 +53,9 @@ export async function benchSteady(routes: ByKind<Route>, again: Route): Promise<
     told(key("p99 that two bare routes differ by", "the bound where over 0.3 ms"), noiseMs, "ms"),
   ];
 }
+
+const key = (figure: string, route: string): string =>
+  `JSON, ${perSecond} a second: ${figure}, ${route}`;
 
 async function steady(port: number, agent: Agent): Promise<readonly number[]> {
   const gapMs = 1000 / perSecond;
