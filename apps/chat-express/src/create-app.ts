@@ -61,6 +61,6 @@ const question: ChatRequest = { messages: [{ role: "user", content: "How are you
 const probe = (guard: ChatGuard, { token, instance, isFree }: ProbeOptions): RequestHandler =>
   probeRoute(guard, {
     token,
-    ...(instance !== undefined && { instance }),
+    ...(instance !== undefined && { instanceId: instance }),
     ...(isFree && { sample: () => ({ input: question }) }),
   });

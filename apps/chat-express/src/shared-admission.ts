@@ -62,7 +62,7 @@ export function openSharedAdmission(options: {
     client,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: "chat-express",
     secret,
     onLoss: () => (flags.readSwitches().switches.FF_FAIL_CLOSED_ON_REDIS_ERROR ? "closed" : "open"),

@@ -59,7 +59,7 @@ export function sqlControl(db: SqlDatabase, options: SqlControlOptions): SqlCont
   });
   const instance = sqlInstance(db, {
     clock: systemClock,
-    id,
+    instanceId: id,
     flags,
     onProblem: (problem) => tell("sluice_instances", problem),
   });

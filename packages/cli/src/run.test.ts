@@ -273,7 +273,7 @@ describe.skipIf(skipped)("on PostgreSQL", () => {
 
     const flags = sqlFlags(db, { clock: systemClock, random: Math.random });
     await flags.ready();
-    const instance = sqlInstance(db, { clock: systemClock, id: "one", flags });
+    const instance = sqlInstance(db, { clock: systemClock, instanceId: "one", flags });
     onTestFinished(async () => {
       flags.close();
       await instance.close();

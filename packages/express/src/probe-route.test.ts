@@ -53,7 +53,7 @@ const sample = (subject: string) => ({ input: { prompt: `${sentinel} ${subject}`
 
 describe("the probe route", () => {
   it("answers what the guard's gates say of each subject, in their order", async () => {
-    const { ask, guard, provider, recorded } = setUp({ route: { instance: "web-1" } });
+    const { ask, guard, provider, recorded } = setUp({ route: { instanceId: "web-1" } });
     const subjects = ["a", "b", "甲", "🦀", "é", "e\u0301", "", "\ud800", "a\0b", "a"];
     const response = await ask({ subjects }).expect(200);
     expect(response.body).toEqual({
@@ -192,7 +192,7 @@ describe("the probe route", () => {
       { token: "" },
       {},
       { token, sample: 1 },
-      { token, instance: "" },
+      { token, instanceId: "" },
       { token, other: 1 },
     ]) {
       expect(() => probeRoute(guard, options as never)).toThrow(ConfigError);

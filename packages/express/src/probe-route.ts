@@ -25,13 +25,13 @@ export interface ProbeRouteOptions<In> {
   /** What a run is made of; without it the route only asks the gates. Give the guard a provider that costs nothing. */
   readonly sample?: (subject: string) => Sample<In>;
   /** Tells this process from others of the fleet, as `sqlInstance` names it. */
-  readonly instance?: string;
+  readonly instanceId?: string;
 }
 
 const optionsSchema = z.strictObject({
   token: z.string().min(16).max(1024),
   sample: functionSchema.optional(),
-  instance: z.string().min(1).max(200).optional(),
+  instanceId: z.string().min(1).max(200).optional(),
 });
 
 const maxRuns = 100;
@@ -59,7 +59,7 @@ export function probeRoute<In, Ok, Failed, Stub>(
   guard: Guard<In, Ok, Failed, Stub>,
   options: ProbeRouteOptions<In>,
 ): RequestHandler {
-  const { token, instance } = parseOptions("probeRoute", optionsSchema, options);
+  const { token, instanceId: instance } = parseOptions("probeRoute", optionsSchema, options);
   const { sample } = options;
   const isPermitted = tokenCheck(token);
   const readBody = jsonBodyReader(bodyLimitBytes);

@@ -10,12 +10,12 @@ export {
 export { gatewayOptionsShape, type GatewayOptions } from "./gateway-options.ts";
 export type { LegacyAnswer } from "./parity.ts";
 export { protocolNames, type AnswerMeta, type ProtocolName, type WireAnswer } from "./protocol.ts";
-export {
-  skipCauses,
-  type Shadow,
-  type SkipCause,
-  type Ticket,
-  type WatchedCall,
-} from "./shadow.ts";
+export type { Shadow, Ticket } from "./shadow.ts";
 export type { ShadowSettings } from "./shadow-options.ts";
 export { stageOf, type Stage } from "./stage.ts";
+export {
+  skipCauses,
+  type CopiedBody,
+  type SkipCause,
+  type WatchedCall,
+} from "./watched-call.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { ChatInput } from "./chat-input.ts";
 import { hello, openChat, switchesOf, type ChatOptions } from "./open-chat-for-tests.ts";
 import type { LegacyAnswer } from "./parity.ts";
-import type { WatchedCall } from "./shadow.ts";
+import type { WatchedCall } from "./watched-call.ts";
 
 const on = {
   FF_CHAT_GATEWAY_ENABLED: true,
@@ -285,6 +285,23 @@ describe("the mirror", () => {
       { figures: { legacyValid: true, mirrorValid: false } },
     ]);
     expect(String(guard.describe())).toBe(String(openChat({ on, provider }).guard.describe()));
+  });
+
+  it("I4 asks no longer than the client waits for the legacy handler's answer", async () => {
+    const provider = fakeProvider<ChatInput>({ model: "model" });
+    const { begin, watch, passes, of, guard } = open(mirroring, { provider });
+    const ends = Promise.withResolvers<LegacyAnswer>();
+    const underWay = begin({ legacy: ends.promise });
+    await passes();
+    expect(provider.last().asked.signal.aborted).toBe(false);
+    const left: LegacyAnswer = { ...legacyAnswer, complete: false };
+    ends.resolve(left);
+    await underWay;
+    expect(provider.last().asked.signal.aborted).toBe(true);
+    await watch({ legacy: Promise.resolve(left) });
+    expect(provider.calls).toHaveLength(1);
+    expect(await of("parity")).toHaveLength(0);
+    expect(guard.inFlight).toBe(0);
   });
 
   it("I1 asks nobody for a killed feature, and stops what it asked", async () => {

@@ -1,4 +1,4 @@
-import type { Clock, Decision, GuardRequest, Outcome, Switches } from "@sluice/contract";
+import type { Clock, Decision, Outcome } from "@sluice/contract";
 import {
   machineRandom,
   readInput,
@@ -7,45 +7,11 @@ import {
   type ShadowGuard,
 } from "@sluice/guard";
 import type { z } from "zod";
-import type { ParsedJson } from "./body/parse-json.ts";
 import { createLater } from "./later.ts";
 import { comparedWith, type LegacyAnswer } from "./parity.ts";
 import type { Reader } from "./reader.ts";
 import type { ShadowDefaults } from "./shadow-options.ts";
-
-/** Why a request of the stage `shadow` was not looked at. */
-export const skipCauses = [
-  /** As many were watched as may be. */
-  "busy",
-  /** The body, or what the legacy handler read of it, was longer than is looked at. */
-  "too_large",
-  /** The legacy handler did not read the body. */
-  "unread",
-  /** The body is none that the gateway takes. */
-  "invalid",
-  /** Something threw, or did not end within five minutes. */
-  "failed",
-] as const;
-export type SkipCause = (typeof skipCauses)[number];
-
-/** A copy of a body, which is parsed when there is time for it; or why there is none. */
-export type CopiedBody =
-  | { readonly parse: () => Promise<ParsedJson> }
-  | { readonly problem: Problem }
-  | { readonly skipped: SkipCause };
-
-/** A request that the legacy handler answers, as the shadow sees it. */
-export interface WatchedCall<In> {
-  readonly accept: string | undefined;
-  /** May throw: they are functions of the application. */
-  readonly subject: () => string;
-  readonly request: (input: In) => Omit<GuardRequest, "subject" | "switches" | "signal">;
-  readonly switches: Switches;
-  /** Resolves once there is a copy of the body, or will be none. Never rejects. */
-  readonly copied: Promise<CopiedBody>;
-  /** Resolves once the legacy handler's answer has ended, whoever ended it. Never rejects. */
-  readonly legacy: Promise<LegacyAnswer>;
-}
+import { skipCauses, type SkipCause, type WatchedCall } from "./watched-call.ts";
 
 /** One request that may be watched. */
 export interface Ticket<In> {
@@ -86,6 +52,13 @@ const unanswered: LegacyAnswer = {
 };
 
 const causeOf = ({ status }: Problem): SkipCause => (status === 413 ? "too_large" : "invalid");
+
+/** Half an answer is compared with nothing: what a mirror still costs would be for nothing, too. */
+function whileWaitedFor(legacy: Promise<LegacyAnswer>): AbortSignal {
+  const left = new AbortController();
+  void legacy.then(({ complete }) => complete || left.abort());
+  return left.signal;
+}
 
 /** @throws ConfigError where mirrored calls can't be kept within their money */
 export function createShadow<In, Ok, Failed, Stub>(parts: {
@@ -155,6 +128,7 @@ export function createShadow<In, Ok, Failed, Stub>(parts: {
     const decision = await of.decide(checked.input, {
       ...call.request(checked.input),
       subject: call.subject(),
+      signal: mayMirror ? whileWaitedFor(call.legacy) : undefined,
       // Each limit is looked at by itself, so that one does not hide what another would have said.
       switches: { ...call.switches, FF_ADMISSION_ENFORCE: false },
     });

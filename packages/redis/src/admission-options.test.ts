@@ -11,7 +11,7 @@ const good: RedisAdmissionOptions = {
   client,
   clock: new FakeClock(),
   random: () => 0,
-  processId: "p-1",
+  instanceId: "p-1",
   namespace: "faq",
   secret: "sixteen characters",
 };

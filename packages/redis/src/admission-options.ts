@@ -55,7 +55,7 @@ const optionsSchema = z.strictObject({
   /** From 0, inclusive, to 1. */
   random: z.custom<() => number>((value) => typeof value === "function", { error: "a function" }),
   /** Of this process; unique in the fleet, as a UUID is. */
-  processId: z.string().regex(/^[A-Za-z0-9_-]{2,64}$/, "2 to 64 letters, digits, _ or -"),
+  instanceId: z.string().regex(/^[A-Za-z0-9_-]{2,64}$/, "2 to 64 letters, digits, _ or -"),
   /** Stores of one name share their counts. */
   namespace: z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/, "lower-case letters, digits, _ . -"),
   /** Keys the hash of subjects, the same in all processes: no id of a person stands in Redis. */

@@ -113,7 +113,7 @@ describe("redisAdmission and the machine in memory", () => {
             client,
             clock,
             random: () => 0.5,
-            processId: randomUUID(),
+            instanceId: randomUUID(),
             namespace: `t${randomUUID()}`,
             secret: "a secret of the tests",
             deadlineMs: 10_000,

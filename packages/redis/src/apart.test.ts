@@ -16,7 +16,7 @@ const given = (clock: FakeClock): RedisAdmissionOptions => ({
   client,
   clock,
   random: () => 0.5,
-  processId: randomUUID(),
+  instanceId: randomUUID(),
   // As long as one may be.
   namespace: `t${randomUUID()}-${randomUUID()}`.slice(0, 63),
   secret: "a secret of the tests",

@@ -64,14 +64,14 @@ export function blockOf(limit: number, processes: number): number {
 export function createBlocks(parts: {
   readonly limits: BlockLimits;
   readonly keys: readonly [holders: string, rate: string];
-  readonly processId: string;
+  readonly instanceId: string;
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly run: RunScript;
   readonly deadline: Deadline;
   readonly scriptTime: () => string;
 }): Blocks {
-  const { limits, keys, processId, leaseMs, clock, run, deadline, scriptTime } = parts;
+  const { limits, keys, instanceId, leaseMs, clock, run, deadline, scriptTime } = parts;
   const { places, messages, processes } = limits;
   let held = 0;
   let used = 0;
@@ -98,7 +98,7 @@ export function createBlocks(parts: {
     const reply = await deadline.within(
       run(blockScript, keys, [
         scriptTime(),
-        processId,
+        instanceId,
         (calls += 1),
         leaseMs,
         processes,

@@ -50,7 +50,7 @@ function budgetsOf(budget: Budget): BudgetHarness {
           client,
           clock,
           random: () => 0.5,
-          processId: randomUUID(),
+          instanceId: randomUUID(),
           namespace,
           secret: "a secret of the tests",
           deadlineMs: 5000,

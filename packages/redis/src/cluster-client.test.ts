@@ -32,7 +32,7 @@ const admit = (client: RedisClient): void =>
     client,
     clock: new FakeClock(),
     random: () => 0.5,
-    processId: "one",
+    instanceId: "one",
     namespace: "faq",
     secret: "a secret of the tests",
   }).close();

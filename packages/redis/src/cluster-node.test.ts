@@ -67,7 +67,7 @@ describe.skipIf(lacksRedisServer())("a node of a cluster, taken for a server", (
       client,
       clock,
       random: () => 0.5,
-      processId: randomUUID(),
+      instanceId: randomUUID(),
       namespace,
       secret,
       deadlineMs: 5000,

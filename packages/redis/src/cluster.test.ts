@@ -103,7 +103,7 @@ describe.skipIf(lacksRedisServer())("redisAdmission on a cluster", { timeout: 60
       client,
       clock,
       random: () => 0.5,
-      processId: randomUUID(),
+      instanceId: randomUUID(),
       namespace,
       secret,
       deadlineMs: 5000,

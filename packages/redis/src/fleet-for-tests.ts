@@ -75,7 +75,7 @@ export function startFleet(parts: {
         client: line.client,
         clock: stepped,
         random: () => 0.5,
-        processId: newId(),
+        instanceId: newId(),
         namespace,
         secret: "a secret of the tests",
         deadlineMs: 1000,

@@ -26,7 +26,7 @@ describe.skipIf(lacksRedisServer())("another call of a request", () => {
       client,
       clock,
       random: () => 0.5,
-      processId: randomUUID(),
+      instanceId: randomUUID(),
       namespace,
       secret,
       deadlineMs,

@@ -39,7 +39,7 @@ async function startFleet(size: number, options: Partial<RedisAdmissionOptions>)
         client,
         clock,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         namespace,
         secret: "a secret of the tests",
         deadlineMs: 5000,

@@ -7,8 +7,8 @@ const processLength = 11;
 const firstNumber = 36 ** (idLength - processLength - 1);
 
 /** Ids of requests, unique in the fleet as the process' own is. Short, for each is written and read many times. */
-export function createIds(processId: string): () => string {
-  const ofProcess = createHash("sha256").update(processId).digest("base64url");
+export function createIds(instanceId: string): () => string {
+  const ofProcess = createHash("sha256").update(instanceId).digest("base64url");
   const prefix = ofProcess.slice(0, processLength);
   let next = firstNumber;
   return () => prefix + (next++).toString(36);

@@ -28,7 +28,7 @@ async function open() {
         client,
         clock,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         namespace,
         secret,
         deadlineMs: 5000,

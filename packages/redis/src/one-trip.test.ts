@@ -94,7 +94,7 @@ describe.skipIf(lacksRedisServer())("trips to Redis", () => {
         client,
         clock,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         namespace: `t${randomUUID()}`,
         secret: "a secret of the tests",
         deadlineMs: 10_000,

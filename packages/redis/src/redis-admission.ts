@@ -74,7 +74,7 @@ function openAdmission(
   settings: RedisAdmissionSettings,
   timeForTests: (() => number) | undefined,
 ): RedisAdmission {
-  const { client, clock, processId, leaseMs, maxLeases, toolRate } = settings;
+  const { client, clock, instanceId, leaseMs, maxLeases, toolRate } = settings;
   const shards = createShards(settings);
   const keys = shards.first;
   const scripts = scriptRunner(client);
@@ -91,9 +91,9 @@ function openAdmission(
   const processes = { shard: keys.shard, set: keys.processes, lists: undefined };
   const join = (): void => {
     const atMs = clock.monotonicMs();
-    upkeep.add({ do: "join", counted: processes, id: processId, atMs, leaseMs });
+    upkeep.add({ do: "join", counted: processes, id: instanceId, atMs, leaseMs });
   };
-  const newId = createIds(processId);
+  const newId = createIds(instanceId);
   const leases = createLeases({ ...settings, upkeep });
   const isInBlocks = settings.globalBlocks !== undefined;
   const remote = createRemoteStore({

@@ -60,7 +60,7 @@ export function createRemoteStore(parts: {
   readonly scriptTime: () => string;
 }): RemoteStore {
   const { settings, shards, clock, newId, run, upkeep, scriptTime } = parts;
-  const { leaseMs, reservationMs, processId } = settings;
+  const { leaseMs, reservationMs, instanceId } = settings;
   const policies = toPolicies(settings);
   const budgets: Policies = { ...policies, inFlight: [], rates: [], shares: undefined };
   const ofShards = (of: Policies): readonly AcquireParts[] =>
@@ -81,7 +81,7 @@ export function createRemoteStore(parts: {
       ...settings,
       shards: shards.all,
       limits: policies.shares,
-      who: processId,
+      who: instanceId,
       run,
       scriptTime,
       deadline,

@@ -36,7 +36,7 @@ async function open(limits: Limits, more: { readonly isFurther?: boolean } = {})
     client,
     clock,
     random: () => 0.5,
-    processId: "process",
+    instanceId: "process",
     namespace: `t${randomUUID()}`,
     secret: "a secret of the tests",
     reservationMs,

@@ -32,7 +32,7 @@ function openFleet(options: Partial<RedisAdmissionOptions>, processes = 4) {
         client,
         clock,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         deadlineMs: 5000,
         ...given,
       },
@@ -361,7 +361,7 @@ const common = {
   client,
   clock: new FakeClock(),
   random: () => 0.5,
-  processId: "a-process",
+  instanceId: "a-process",
   namespace: "faq",
   secret,
 } as const;

@@ -52,7 +52,7 @@ async function simulate({ limits, durationMs, streamMs, subjectOf, each }: Load)
         client,
         clock: time,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         namespace,
         secret: "a secret of the tests",
         deadlineMs: 5000,

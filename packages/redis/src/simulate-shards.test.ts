@@ -43,7 +43,7 @@ describe("100,000 decisions a second of twenty processes over eight shards, simu
             client,
             clock,
             random: () => random.next(),
-            processId: randomUUID(),
+            instanceId: randomUUID(),
             namespace,
             secret,
             deadlineMs: 5000,

@@ -16,10 +16,10 @@ async function open() {
   await ready;
   const lists = `{t${randomUUID()}}:in`;
   const place = { subject: "anna", counted: { shard: lists, set: undefined, lists } };
-  const callsOf = (processId: string) => {
+  const callsOf = (instanceId: string) => {
     const calls = createSubjectCalls({
       run: scriptRunner(client).run,
-      processId,
+      instanceId,
       claimMs: 5000,
       leaseMs: 30_000,
       limit: 2,
@@ -33,7 +33,7 @@ async function open() {
         place,
         number,
         mode: "enforce",
-        id: `${processId}:${number}`.padEnd(idLength, "-"),
+        id: `${instanceId}:${number}`.padEnd(idLength, "-"),
         isAlone: true,
         ids: [],
         ...more,

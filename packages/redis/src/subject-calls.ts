@@ -49,7 +49,7 @@ const letters = { acquire: "A", renew: "R", leave: "L" } as const;
 
 export function createSubjectCalls(options: {
   readonly run: RunScript;
-  readonly processId: string;
+  readonly instanceId: string;
   readonly claimMs: number;
   readonly leaseMs: number;
   readonly limit: number;
@@ -57,7 +57,7 @@ export function createSubjectCalls(options: {
   /** Called before each call, on the same connection. */
   readonly beforeSend: () => void;
 }): SubjectCalls {
-  const { run, processId, claimMs, leaseMs, limit, scriptTime, beforeSend } = options;
+  const { run, instanceId, claimMs, leaseMs, limit, scriptTime, beforeSend } = options;
   const byKey = new Map<string, Waiting[]>();
 
   const sendAll = (lists: string): void => {
@@ -68,7 +68,7 @@ export function createSubjectCalls(options: {
       const some = all.slice(from, from + mostPerCall);
       const args: (string | number)[] = [
         scriptTime(),
-        processId,
+        instanceId,
         claimMs,
         leaseMs,
         limit,

@@ -20,7 +20,7 @@ async function open(options: Partial<RedisAdmissionOptions>) {
     client,
     clock,
     random: () => 0.5,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: `t${randomUUID()}`,
     secret: "a secret of the tests",
     deadlineMs: 5000,

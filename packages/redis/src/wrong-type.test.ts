@@ -36,7 +36,7 @@ async function open(options: Partial<RedisAdmissionOptions>) {
       client,
       clock,
       random: () => 0.5,
-      processId: randomUUID(),
+      instanceId: randomUUID(),
       namespace,
       secret,
       deadlineMs: 5000,

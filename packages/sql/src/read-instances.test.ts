@@ -70,7 +70,13 @@ describeOnDatabases("instances", openers, (open) => {
         const flags = sqlFlags(db, { clock: realClock, random: () => 0.5, names });
         opened.push(flags);
         await flags.ready();
-        const instance = sqlInstance(db, { clock: realClock, id, flags, names, onProblem });
+        const instance = sqlInstance(db, {
+          clock: realClock,
+          instanceId: id,
+          flags,
+          names,
+          onProblem,
+        });
         opened.push(instance);
         return instance;
       }),

@@ -41,7 +41,7 @@ async function beating(options: Partial<SqlInstanceOptions> = {}) {
   let confirmed: Confirmation = { monotonicMs: -Infinity, wallMs: -Infinity };
   const instance = sqlInstance(db, {
     clock,
-    id: "i",
+    instanceId: "i",
     flags: {
       versions: () => versions,
       onChange(listener) {
@@ -206,10 +206,16 @@ describe("sqlInstance", () => {
   });
 
   it.each([
-    [{ id: "" }, 'sqlInstance.id: got "", expected 1 to 128 characters, no control characters'],
-    [{ id: "x".repeat(129) }, /^sqlInstance\.id: got "x{60}…", expected 1 to 128 characters,/],
-    [{ id: "a\nb" }, /^sqlInstance\.id: got .*, expected 1 to 128 characters,/],
-    [{ id: 7 }, "sqlInstance.id: got 7, expected a value of type string"],
+    [
+      { instanceId: "" },
+      'sqlInstance.instanceId: got "", expected 1 to 128 characters, no control characters',
+    ],
+    [
+      { instanceId: "x".repeat(129) },
+      /^sqlInstance\.instanceId: got "x{60}…", expected 1 to 128 characters,/,
+    ],
+    [{ instanceId: "a\nb" }, /^sqlInstance\.instanceId: got .*, expected 1 to 128 characters,/],
+    [{ instanceId: 7 }, "sqlInstance.instanceId: got 7, expected a value of type string"],
     [{ beatMs: 0 }, "sqlInstance.beatMs: got 0, expected at least 10"],
     [{ beatMs: 3e9 }, "sqlInstance.beatMs: got 3000000000, expected at most 2147000000"],
     [{ closeMs: Number.NaN }, /^sqlInstance\.closeMs: got NaN, expected/],
@@ -257,7 +263,7 @@ describeOnDatabases(
       const confirmedAt = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
       const instance = sqlInstance(db, {
         clock,
-        id,
+        instanceId: id,
         flags: {
           versions: () => versions,
           onChange(listener) {

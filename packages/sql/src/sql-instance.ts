@@ -18,7 +18,7 @@ export interface InstanceProblem {
 export interface SqlInstanceOptions {
   readonly clock: Clock;
   /** Of this process alone, at most 128 characters: a random UUID, say. */
-  readonly id: string;
+  readonly instanceId: string;
   readonly flags: Pick<SqlFlags, "versions" | "onChange" | "confirmedAt">;
   readonly names?: SqlNameOptions;
   /** Between writes where no flag changes. Default: 5000. */
@@ -50,7 +50,7 @@ const maxMs = 2_147_000_000;
 
 const optionsSchema = z.strictObject({
   clock: clockSchema,
-  id: z.string().regex(/^\P{Cc}{1,128}$/u, {
+  instanceId: z.string().regex(/^\P{Cc}{1,128}$/u, {
     error: "1 to 128 characters, no control characters",
   }),
   flags: z.object({
@@ -72,7 +72,7 @@ const optionsSchema = z.strictObject({
  */
 export function sqlInstance(db: SqlDatabase, options: SqlInstanceOptions): SqlInstance {
   parseOptions("sqlInstance", optionsSchema, options);
-  const { clock, id, flags } = options;
+  const { clock, instanceId: id, flags } = options;
   const { upsert, sweep, remove } = statements(sqlNames(options.names).table("sluice_instances"));
 
   /** The feature that changed last stands last. */

@@ -69,7 +69,7 @@ export const guardParts: readonly Part[] = [
     options: all<ProbeRouteOptions<unknown>>({
       token: required("text"),
       sample: optional("function"),
-      instance: optional("text"),
+      instanceId: optional("text"),
     }),
   },
   {

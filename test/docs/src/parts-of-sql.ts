@@ -93,7 +93,7 @@ export const sqlParts: readonly Part[] = [
     sources: ["packages/sql/src/sql-instance.ts"],
     options: all<SqlInstanceOptions>({
       clock: required("clock"),
-      id: required("text"),
+      instanceId: required("text"),
       flags: required("object"),
       names: optional("object"),
       beatMs: optional("ms"),

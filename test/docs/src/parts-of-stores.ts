@@ -58,7 +58,7 @@ export const storeParts: readonly Part[] = [
       client: required("object"),
       clock: required("clock"),
       random: required("function"),
-      processId: required("text"),
+      instanceId: required("text"),
       namespace: required("text"),
       secret: required("text"),
       userInFlight: optional("object"),

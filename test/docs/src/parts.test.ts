@@ -85,8 +85,8 @@ describe("the page of the parts", () => {
     ],
     [
       "what is required",
-      ["| `processId` | text | required |", "| `processId` | text | none |"],
-      "`redisAdmission`: processId is required",
+      ["| `instanceId` | text | required |", "| `instanceId` | text | none |"],
+      "`redisAdmission`: instanceId is required",
     ],
     [
       "what is not required",

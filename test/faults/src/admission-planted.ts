@@ -90,7 +90,7 @@ function spoiltOptions(
   }
   if (has("a process does not tell how it stands with others")) {
     const isFirst = seen.size % 2 === 0;
-    seen.add(given.processId);
+    seen.add(given.instanceId);
     return isFirst ? given : { ...given, namespace: `${given.namespace}-other` };
   }
   return given;

@@ -110,7 +110,7 @@ export function createWorld(options: {
           client: repeating,
           clock: mortal.clock,
           random: () => 0.5,
-          processId: randomUUID(),
+          instanceId: randomUUID(),
           namespace,
           secret: "a secret of the tests",
           deadlineMs: 10_000,

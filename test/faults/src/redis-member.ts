@@ -31,7 +31,7 @@ export function startMember(url: string, options: Partial<RedisAdmissionOptions>
     client,
     clock: realClock,
     random: () => 0.5,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace,
     secret: "a secret of the tests",
     deadlineMs,

@@ -24,7 +24,7 @@ const flags = sqlFlags(db, {
   pollMs: 60_000,
 });
 await flags.ready();
-sqlInstance(db, { clock: systemClock, id: "embedded-app", flags });
+sqlInstance(db, { clock: systemClock, instanceId: "embedded-app", flags });
 
 const guard = createGuard({
   ...sampleFeature,

@@ -80,7 +80,7 @@ app.post(
     { ...guard, run: (input, request) => runner.run(input, request) },
     {
       token: TOKEN,
-      instance: "app-1",
+      instanceId: "app-1",
       ...(SAMPLE === "yes" && { sample }),
     },
   ),

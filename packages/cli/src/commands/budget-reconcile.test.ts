@@ -82,7 +82,7 @@ describe.skipIf(skipped)("budget reconcile", { timeout: 60_000 }, () => {
         client,
         clock,
         random: () => 0.5,
-        processId: randomUUID(),
+        instanceId: randomUUID(),
         namespace,
         secret: "a secret of the tests",
         deadlineMs: 5000,

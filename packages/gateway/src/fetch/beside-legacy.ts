@@ -1,6 +1,7 @@
 import type { Clock, GuardRequest, Switches } from "@sluice/contract";
 import type { LegacyAnswer } from "../parity.ts";
-import type { CopiedBody, Ticket } from "../shadow.ts";
+import type { Ticket } from "../shadow.ts";
+import type { CopiedBody } from "../watched-call.ts";
 import { takeJson } from "./read-json.ts";
 import { watchResponse, type EndedAnswer } from "./watch-response.ts";
 

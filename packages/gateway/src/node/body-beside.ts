@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { CopiedBody, SkipCause } from "../shadow.ts";
+import type { CopiedBody, SkipCause } from "../watched-call.ts";
 import { contentLengthOf, hasBody, isJson } from "../body/body-headers.ts";
 import { bodyReadBefore } from "./body-read-before.ts";
 import { copyBody, type BodyCopy } from "./copy-body.ts";

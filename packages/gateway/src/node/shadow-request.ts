@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Switches } from "@sluice/contract";
-import type { CopiedBody } from "../shadow.ts";
+import type { CopiedBody } from "../watched-call.ts";
 import { bodyBeside } from "./body-beside.ts";
 import { copyAnswer } from "./copy-answer.ts";
 import { countResponse } from "./count-response.ts";

@@ -49,7 +49,7 @@ export async function startContenders(client: Redis): Promise<Contenders> {
       client,
       clock: systemClock,
       random: Math.random,
-      processId: randomUUID(),
+      instanceId: randomUUID(),
       namespace: `bench-${randomUUID()}`,
       secret: randomUUID(),
       // What is late is measured, not given up.

@@ -37,7 +37,7 @@ export async function inRedis(url: string): Promise<ChatAdmission> {
     client,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: `bench-${randomUUID()}`,
     secret: randomUUID(),
     // What is late is measured, not given up.

@@ -39,7 +39,7 @@ async function loseOnce(redis: OwnRedis, onLoss: LossMode): Promise<readonly Met
     client,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: `loss-${onLoss}`,
     secret: "a secret of the benchmark",
     globalInFlight: { limit },

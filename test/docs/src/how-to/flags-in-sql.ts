@@ -31,7 +31,7 @@ export async function wire(connectionString: string) {
     random: Math.random,
     variables: process.env, // for kills and switches
   });
-  const instance = sqlInstance(db, { clock: systemClock, id: randomUUID(), flags });
+  const instance = sqlInstance(db, { clock: systemClock, instanceId: randomUUID(), flags });
   const guard = createGuard({ ...options, flags });
   await flags.ready();
   // #endregion

@@ -20,18 +20,18 @@ const tell =
     console.warn(`${what}: ${state} ${code ?? ""}`);
 
 // One id for this process, wherever one is asked for.
-const processId = randomUUID();
+const instanceId = randomUUID();
 const own = { clock: systemClock, random: Math.random };
 const db = postgres({ connectionString: env.DATABASE_URL });
 const flags = sqlFlags(db, { ...own, variables: process.env });
-const instance = sqlInstance(db, { clock: systemClock, id: processId, flags });
+const instance = sqlInstance(db, { clock: systemClock, instanceId, flags });
 const records = recordWriter(db, { ...own, onProblem: tell("records") });
-const windows = metricWindows(db, { ...own, instanceId: processId, onProblem: tell("metrics") });
+const windows = metricWindows(db, { ...own, instanceId, onProblem: tell("metrics") });
 const client = connectRedis({ url: env.REDIS_URL, random: Math.random });
 const admission = redisAdmission({
   ...own,
   client,
-  processId,
+  instanceId,
   namespace: "faq",
   secret: env.ADMISSION_SECRET,
   userInFlight: { limit: 2 },

@@ -32,7 +32,7 @@ export function wire(url: string, secret: string, log: (line: string) => void) {
     client,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: "faq",
     secret,
     userInFlight: { limit: 2 },
@@ -70,7 +70,7 @@ export function wireShards(parts: Pick<Options, "client" | "secret">): RedisAdmi
     ...parts,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: "faq",
   };
   // #region
@@ -91,7 +91,7 @@ export function wireBlocks(parts: Pick<Options, "client" | "secret">): RedisAdmi
     ...parts,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: "faq",
   };
   // #region
@@ -111,7 +111,7 @@ export function wireSubjectLeases(parts: Pick<Options, "client" | "secret">): Re
     ...parts,
     clock: systemClock,
     random: Math.random,
-    processId: randomUUID(),
+    instanceId: randomUUID(),
     namespace: "faq",
   };
   // #region
