@@ -1,9 +1,9 @@
-import { availableParallelism } from "node:os";
 import { configDefaults, defineConfig } from "vitest/config";
 
 /** They start servers and programs, kill them, and hold what follows against the clock. */
 const alone = [
   "test/faults/src/{admission,budget,database,migrate,record-writer,redis}-*.test.ts",
+  "test/faults/src/{both-sick,fault-matrix,fault-matrix-clocks}.test.ts",
   "test/integration/src/{database-roles,embedded-database,sluice-verify,sql-kill}.test.ts",
 ];
 
@@ -16,9 +16,8 @@ export default defineConfig({
   // Tests run the sources of every workspace package, without a build.
   ssr: { resolve: { conditions: ["@sluice/source"] } },
   test: {
-    // Many wait for a server, a browser or a process of theirs: with no more than one for each processor
-    // these are idle a third of the time.
-    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    // One fewer would leave half of a machine with two processors idle.
+    maxWorkers: "100%",
     // Tests that hold something against the clock say so themselves; this is for what hangs.
     testTimeout: 40_000,
     hookTimeout: 40_000,

@@ -317,6 +317,7 @@ describe.skipIf(skipped)("the chat page of the Next app", { timeout: 60_000 }, (
     await ask(page, "Are you there?");
     await state(page, "Waiting for the answer…");
     expect(await page.getByRole("button", { name: "Stop" }).isVisible()).toBe(true);
+    await vi.waitFor(() => expect(goOn).toBeDefined(), { timeout: 10_000 });
     goOn?.();
     expect(await answered(page, "Here I am.")).toBe("AI");
     await state(page, "Ready");
