@@ -1,5 +1,6 @@
 export { toAskableSchema, type AskableSchema } from "./askable-schema.ts";
 export { ConfigError, describeValue, oneLine, parseOptions } from "./config-error.ts";
+export { onEdge } from "./on-edge.ts";
 export type { AdmissionFigures, Decision } from "./decision.ts";
 export {
   defineContract,

@@ -1,16 +1,10 @@
-import { ConfigError } from "@sluice/contract";
+import { onEdge as onEdgeOf } from "@sluice/contract";
 
 /**
  * What bundles for the edge runtime find instead of the package: a guard needs Node, for its flag sources,
  * its hashes and its records. Without it they stop at Node's modules, with a sentence that says nothing of what to do.
  */
-const onEdge = (name: string) => (): never => {
-  throw new ConfigError({
-    option: `@sluice/guard ${name}`,
-    got: "the edge runtime",
-    expected: 'the nodejs runtime: `export const runtime = "nodejs"` in the route',
-  });
-};
+const onEdge = onEdgeOf("@sluice/guard");
 
 export const createGuard = onEdge("createGuard");
 export const envFlags = onEdge("envFlags");

@@ -1,16 +1,10 @@
-import { ConfigError } from "@sluice/contract";
+import { onEdge as onEdgeOf } from "@sluice/contract";
 
 /**
  * What bundles for the edge runtime find instead of the package: a guard needs Node, for its flag sources,
  * its hashes and its records.
  */
-const onEdge = (name: string) => (): never => {
-  throw new ConfigError({
-    option: `@sluice/next ${name}`,
-    got: "the edge runtime",
-    expected: 'the nodejs runtime: `export const runtime = "nodejs"` in the route',
-  });
-};
+const onEdge = onEdgeOf("@sluice/next");
 
 export const chatGateway = onEdge("chatGateway");
 export const pagesChatGateway = onEdge("pagesChatGateway");
